@@ -48,6 +48,22 @@ def test_code_between_backticks_is_marked_and_an_odd_backtick_left_alone():
     assert inline("an odd ` stays") == "an odd ` stays"
 
 
+@pytest.mark.parametrize("text", ["Take `x[0] < y` of each.", "取每个 `x[0] < y`，再相加。"])
+@pytest.mark.parametrize("place", ["lines", "folds"])
+def test_code_is_marked_in_lines_and_folds_and_keeps_its_backticks_in_plain_text(text, place):
+    card = Card("t", "bad", **{place: (text if place == "lines" else ("Hint", text),)})
+    assert "<code>x[0] &lt; y</code>" in card._repr_html_() and "`" not in card._repr_html_()
+    assert (text in repr(card)) == (place == "lines")
+
+
+def test_code_in_a_sentence_has_the_colour_of_its_text_so_that_it_is_read_in_every_theme():
+    assert "style" not in inline("take `x`")
+
+
+def test_what_is_emphasised_or_a_tag_in_code_is_code():
+    assert inline("`a *b* c` and `<b>`") == "<code>a *b* c</code> and <code>&lt;b&gt;</code>"
+
+
 def test_emphasis_stands_around_words_and_a_product_is_none():
     assert inline("it says *which one* stays") == "it says <em>which one</em> stays"
     for plain in ("2*3*4", "a * b * c", "n**2 and m**2", "`x *y* z`"):

@@ -3,12 +3,14 @@
 The tests run exercise by exercise, on inputs that are drawn once; what a function gives for them is computed once.
 """
 
+import re
 from functools import cache
 
 import pytest
 import torch
 
 from nnopt_lab.course import builder, checking
+from nnopt_lab.course.cards import inline
 from nnopt_lab.course.checking import CASES, examine
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.course.lesson import lessons
@@ -17,6 +19,10 @@ from nnopt_lab.workbench.paths import root
 
 EXERCISES = exercises()
 BATCHES = 24  # a sentence that misses one batch in eight is found out with a probability of 96 %
+# In a text without its `code`: names, calls, subscripts, arguments and Python's constants.
+BARE_CODE = re.compile(
+    r"[A-Za-z]_\w|[A-Za-z]\w*\[|\b[a-z]\w+\(\S|[A-Za-z]\.[a-z]+[\w.]*\(|\b[a-z]\w*=\w|\b(?:True|False|None)\b"
+)
 FINISHED = [name for name, lesson in lessons().items() if not lesson.draft]
 
 
@@ -64,6 +70,34 @@ def called_once(batches):
         patch.setattr(checking, "call", call_once)
         patch.setattr(checking, "show", lambda value: "")
         yield
+
+
+def spoken_texts():
+    """Every hint, and every comment on a wrong answer, with the id of its exercise or question."""
+    for exercise in EXERCISES.values():
+        sentences = (*exercise.hints, *(each.sentence for each in (*exercise.wrong_answers, *exercise.properties)))
+        yield from ((exercise.id, text) for text in sentences)
+    for question in questions().values():
+        yield from ((question.id, text) for text in question.comments.values())
+
+
+def test_names_and_code_in_hints_and_comments_stand_in_backticks():
+    assert [(id, text) for id, text in spoken_texts() if BARE_CODE.search(re.sub("`[^`]*`", "", text))] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Divide by batch_size.", "Take top[i].", "Use abs(x).", "Use torch.cat(x).", "With bias=True.", "Return None."],
+)
+def test_bare_code_is_found(text):
+    assert BARE_CODE.search(text)
+
+
+def test_code_in_hints_and_comments_is_whole():
+    for id, text in spoken_texts():
+        pieces = text.split("`")
+        assert len(pieces) % 2 == 1 and all(piece == piece.strip() != "" for piece in pieces[1::2]), (id, text)
+        assert inline(text).count("<code>") == len(pieces) // 2, (id, text)
 
 
 def outcomes(exercise, function, cases):

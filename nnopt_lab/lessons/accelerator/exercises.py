@@ -47,10 +47,10 @@ def _queue(g: torch.Generator):
     inputs=_queue,
     hints=(
         "Keep one number while you go through the kernels: the time at which the device becomes free.",
-        "Kernel number i (from 1) has been launched at i · launch_us. It starts at that time or when the device becomes "
-        "free, whichever is later.",
-        "free = 0; for i, kernel in enumerate(kernels_us, 1): free = max(i * launch_us, free) + kernel; "
-        "return [len(kernels_us) * launch_us, free]",
+        "Kernel number i (from 1) has been launched at `i · launch_us`. It starts at that time or when the device "
+        "becomes free, whichever is later.",
+        "`free = 0; for i, kernel in enumerate(kernels_us, 1): free = max(i * launch_us, free) + kernel; return "
+        "[len(kernels_us) * launch_us, free]`",
     ),
     wrong={
         "You swapped the two clocks. The first is read right after the last launch.": swapped(),
@@ -60,7 +60,7 @@ def _queue(g: torch.Generator):
         "You added up the kernels only. The device can't start a kernel before it is launched.": _clocks(
             lambda launch, kernels: sum(kernels)
         ),
-        "You launched the first kernel at time 0. A launch takes launch_us, so kernel i is there at i · launch_us, "
+        "You launched the first kernel at time 0. A launch takes `launch_us`, so kernel i is there at `i · launch_us`, "
         "with i from 1.": _clocks(partial(_finish, first=0)),
         "You counted one launch and then all kernels without a gap. The device waits again whenever the next kernel "
         "isn't launched yet.": _clocks(lambda launch, kernels: launch + sum(kernels)),
@@ -123,8 +123,8 @@ def _share(sizes, ms, *, rise=lambda sizes, ms: (ms[1] - ms[0]) / (sizes[1] - si
     inputs=_sizes_and_times,
     hints=(
         "How much time does each further picture add? Divide the difference of the times by that of the sizes.",
-        "The smaller batch has sizes[0] pictures: multiply, and divide by the time of the smaller batch.",
-        "per_picture = (ms[1] - ms[0]) / (sizes[1] - sizes[0]); return per_picture * sizes[0] / ms[0]",
+        "The smaller batch has `sizes[0]` pictures: multiply, and divide by the time of the smaller batch.",
+        "`per_picture = (ms[1] - ms[0]) / (sizes[1] - sizes[0]); return per_picture * sizes[0] / ms[0]`",
     ),
     wrong={
         "You computed the share that doesn't grow. Subtract it from 1.": changed(lambda share: 1 - share),
@@ -136,7 +136,7 @@ def _share(sizes, ms, *, rise=lambda sizes, ms: (ms[1] - ms[0]) / (sizes[1] - si
         ),
         "You divided the difference by the smaller size, so it cancelled. Divide it by the difference of the "
         "sizes.": partial(_share, rise=lambda sizes, ms: (ms[1] - ms[0]) / sizes[0]),
-        "You returned the time per further picture. Multiply it by sizes[0], and divide by the time.": (
+        "You returned the time per further picture. Multiply it by `sizes[0]`, and divide by the time.": (
             lambda sizes, ms: (ms[1] - ms[0]) / (sizes[1] - sizes[0])
         ),
         "You returned milliseconds. Divide by the time of the smaller batch.": lambda sizes, ms: (
@@ -181,12 +181,12 @@ def _graph(g: torch.Generator):
     points=3,
     inputs=_graph,
     hints=(
-        "How long does an eager call take, if the host needs kernels · launch_us to launch and the device busy_us to "
-        "compute, both at the same time? And how long does a replay take, with a single launch?",
-        "Eager: max(kernels · launch_us, busy_us). Replay: max(launch_us, busy_us). If the difference is 0, a graph never "
-        "pays. Otherwise, divide the capture by it and round up; capture_ms is in milliseconds.",
-        "saved = max(kernels * launch_us, busy_us) - max(launch_us, busy_us); return [kernels - 1, "
-        "math.ceil(capture_ms * 1000 / saved) if saved > 0 else 0]",
+        "How long does an eager call take, if the host needs `kernels · launch_us` to launch and the device `busy_us` "
+        "to compute, both at the same time? And how long does a replay take, with a single launch?",
+        "Eager: `max(kernels · launch_us, busy_us)`. Replay: `max(launch_us, busy_us)`. If the difference is 0, a "
+        "graph never pays. Otherwise, divide the capture by it and round up; `capture_ms` is in milliseconds.",
+        "`saved = max(kernels * launch_us, busy_us) - max(launch_us, busy_us); return [kernels - 1, "
+        "math.ceil(capture_ms * 1000 / saved) if saved > 0 else 0]`",
     ),
     wrong={
         "You saved all launches. Replaying a graph takes one launch.": changed(lambda both: [both[0] + 1, both[1]]),
@@ -232,7 +232,7 @@ def _tiles(g: torch.Generator):
     hints=(
         "Each size is rounded up to a multiple of its tile.",
         "The useful share is the product of the sizes, divided by the product of the padded sizes.",
-        "math.prod(s / (math.ceil(s / t) * t) for s, t in zip(sizes, tile))",
+        "`math.prod(s / (math.ceil(s / t) * t) for s, t in zip(sizes, tile))`",
     ),
     wrong={
         "You rounded down to whole tiles. The rest needs a tile, too, even if most of it is empty.": lambda sizes, tile: (
@@ -301,12 +301,12 @@ def _card(g: torch.Generator):
     points=3,
     inputs=_card,
     hints=(
-        "The peak: every multiprocessor completes fma_per_clock multiply-adds per clock, and a multiply-add is two "
+        "The peak: every multiprocessor completes `fma_per_clock` multiply-adds per clock, and a multiply-add is two "
         "operations. With GHz, the product is in 10⁹ operations per second.",
-        "The time is at least operations ÷ peak, and at least moved_bytes ÷ bandwidth. Both happen at the same time, so "
-        "the longer one counts.",
-        "tflops = 2 * multiprocessors * fma_per_clock * ghz / 1000; return [tflops, max(operations / (tflops * 1e6), "
-        "moved_bytes / (bandwidth_gbs * 1e3))]",
+        "The time is at least operations ÷ peak, and at least `moved_bytes` ÷ bandwidth. Both happen at the same time, "
+        "so the longer one counts.",
+        "`tflops = 2 * multiprocessors * fma_per_clock * ghz / 1000; return [tflops, max(operations / (tflops * 1e6), "
+        "moved_bytes / (bandwidth_gbs * 1e3))]`",
     ),
     wrong={
         "You counted a multiply-add as one operation. It is two.": _limits(per_fma=1),
@@ -351,7 +351,7 @@ def _pipeline(g: torch.Generator):
         "Draw it for three batches: one row for copies, one for computing.",
         "The first copy and the last computation have nothing to overlap with. In between, the slower of the two sets "
         "the pace.",
-        "copy_ms + (batches - 1) * max(copy_ms, compute_ms) + compute_ms",
+        "`copy_ms + (batches - 1) * max(copy_ms, compute_ms) + compute_ms`",
     ),
     wrong={
         "You did one after the other. While one batch is computed, the next can be copied.": (
@@ -361,7 +361,7 @@ def _pipeline(g: torch.Generator):
         "computation.": lambda batches, copy, compute: batches * max(copy, compute),
         "You left out the last computation.": lambda batches, copy, compute: copy + (batches - 1) * max(copy, compute),
         "You left out the first copy.": lambda batches, copy, compute: compute + (batches - 1) * max(copy, compute),
-        "You counted one batch too many in between: batches − 1 steps overlap.": lambda batches, copy, compute: (
+        "You counted one batch too many in between: `batches − 1` steps overlap.": lambda batches, copy, compute: (
             copy + batches * max(copy, compute) + compute
         ),
         "You took the faster of the two as the pace. The slower one holds the other up.": (
@@ -408,8 +408,8 @@ def _machine(g: torch.Generator):
     tolerance=1e-7,
     hints=(
         "How many hours do a million pictures take?",
-        "An hour costs euros_per_hour for the machine, and watts / 1000 kilowatt-hours of energy.",
-        "hours = 1e6 / pictures_per_second / 3600; return hours * (euros_per_hour + watts / 1000 * euros_per_kwh)",
+        "An hour costs `euros_per_hour` for the machine, and `watts / 1000` kilowatt-hours of energy.",
+        "`hours = 1e6 / pictures_per_second / 3600; return hours * (euros_per_hour + watts / 1000 * euros_per_kwh)`",
     ),
     wrong={
         "You left out the energy.": called_with(lambda speed, watts, kwh, hour: (speed, 0, kwh, hour)),

@@ -22,13 +22,13 @@ def _training_run(g: torch.Generator):
     inputs=_training_run,
     hints=(
         "Count the batches of one epoch first. Each batch is one update.",
-        "There are count // batch_size whole batches. A remainder makes one more, unless drop_last is True.",
-        "`epochs * (count // batch_size if drop_last else -(-count // batch_size))`: −(−a // b) rounds up.",
+        "There are `count // batch_size` whole batches. A remainder makes one more, unless `drop_last` is `True`.",
+        "`epochs * (count // batch_size if drop_last else -(-count // batch_size))`: `−(−a // b)` rounds up.",
     ),
     wrong={
-        "You always rounded down, as if drop_last were True. If it is False, the remainder is a smaller batch and "
-        "another update.": called_with(lambda count, size, epochs, drop_last: (count, size, epochs, True)),
-        "You always rounded up. With drop_last=True, the smaller batch at the end of each epoch is left out.": called_with(
+        "You always rounded down, as if `drop_last` were `True`. If it is `False`, the remainder is a smaller batch "
+        "and another update.": called_with(lambda count, size, epochs, drop_last: (count, size, epochs, True)),
+        "You always rounded up. With `drop_last=True`, the smaller batch at the end of each epoch is left out.": called_with(
             lambda count, size, epochs, drop_last: (count, size, epochs, False)
         ),
         "You let each epoch run on into the next. Each has a remainder of its own: round per epoch, then "
@@ -38,22 +38,22 @@ def _training_run(g: torch.Generator):
         ),
         "You returned a fraction of an update. The remainder of an epoch is one more batch, or it is "
         "dropped.": lambda count, size, epochs, drop_last: epochs * count / size,
-        "You added a batch even if there is no remainder. If count is a multiple of batch_size, there is nothing to "
-        "add.": lambda count, size, epochs, drop_last: epochs * (count // size + (not drop_last)),
-        "You inverted drop_last. If it is True, the smaller batch is left out: round down.": called_with(
+        "You added a batch even if there is no remainder. If `count` is a multiple of `batch_size`, there is nothing "
+        "to add.": lambda count, size, epochs, drop_last: epochs * (count // size + (not drop_last)),
+        "You inverted `drop_last`. If it is `True`, the smaller batch is left out: round down.": called_with(
             lambda count, size, epochs, drop_last: (count, size, epochs, not drop_last)
         ),
-        "With drop_last=True, you removed a batch even if there is no remainder. If count is a multiple of batch_size, "
-        "the last batch is whole and stays.": lambda count, size, epochs, drop_last: (
+        "With `drop_last=True`, you removed a batch even if there is no remainder. If `count` is a multiple of "
+        "`batch_size`, the last batch is whole and stays.": lambda count, size, epochs, drop_last: (
             epochs * (-(-count // size) - drop_last)
         ),
-        "You left out the smaller batch of only one epoch. With drop_last=True, every epoch leaves out its own: round "
-        "down per epoch, then multiply.": lambda count, size, epochs, drop_last: (
+        "You left out the smaller batch of only one epoch. With `drop_last=True`, every epoch leaves out its own: "
+        "round down per epoch, then multiply.": lambda count, size, epochs, drop_last: (
             epochs * -(-count // size) - (drop_last and count % size > 0)
         ),
-        "You always added one batch. Add one only for a remainder, and only if drop_last is False: round up or "
+        "You always added one batch. Add one only for a remainder, and only if `drop_last` is `False`: round up or "
         "down.": lambda count, size, epochs, drop_last: epochs * (count // size + 1),
-        "You returned the number of pictures. Each update takes batch_size of them.": lambda count, size, epochs, drop_last: (
+        "You returned the number of pictures. Each update takes `batch_size` of them.": lambda count, size, epochs, drop_last: (
             epochs * (count - drop_last * (count % size))
         ),
     },
@@ -91,10 +91,10 @@ def _largest_with(fit=lambda limit, fixed, each: (limit - fixed) // each):
     points=2,
     inputs=_two_measurements,
     hints=(
-        "Two points determine a line: bytes = fixed + each · size. Gradients and weights are fixed; activations are "
+        "Two points determine a line: `bytes = fixed + each · size`. Gradients and weights are fixed; activations are "
         "needed per picture.",
-        "each = (bytes2 − bytes1) / (size2 − size1); fixed = bytes1 − each · size1.",
-        "each = (bytes2 - bytes1) // (size2 - size1); return (limit - (bytes1 - each * size1)) // each",
+        "`each = (bytes2 − bytes1) / (size2 − size1)`; `fixed = bytes1 − each · size1`.",
+        "`each = (bytes2 - bytes1) // (size2 - size1); return (limit - (bytes1 - each * size1)) // each`",
     ),
     wrong={
         "You assumed that all memory grows with the batch. Part of it is fixed, such as the gradients. Find the "
@@ -104,15 +104,15 @@ def _largest_with(fit=lambda limit, fixed, each: (limit - fixed) // each):
         "You rounded up, so the batch exceeds the limit by a fraction of a picture. Round down.": _largest_with(
             lambda limit, fixed, each: -(-(limit - fixed) // each)
         ),
-        "You counted the pictures that fit *besides* the first size1. Subtract only the fixed part, not the whole first "
-        "measurement.": lambda s1, b1, s2, b2, limit: (limit - b1) * (s2 - s1) // (b2 - b1),
+        "You counted the pictures that fit *besides* the first `size1`. Subtract only the fixed part, not the whole "
+        "first measurement.": lambda s1, b1, s2, b2, limit: (limit - b1) * (s2 - s1) // (b2 - b1),
         "You returned a fraction of a picture. Your line is right, but round down.": _largest_with(
             lambda limit, fixed, each: (limit - fixed) / each
         ),
         "You divided the limit by the bytes per picture of the first measurement, which include the fixed part. Find the "
         "straight line through both measurements.": lambda s1, b1, s2, b2, limit: limit * s1 // b1,
-        "Your batch stays below the limit. It may need exactly `limit` bytes: round (limit − fixed) / each down, without "
-        "subtracting 1.": _largest_with(lambda limit, fixed, each: (limit - 1 - fixed) // each),
+        "Your batch stays below the limit. It may need exactly `limit` bytes: round `(limit − fixed) / each` down, "
+        "without subtracting 1.": _largest_with(lambda limit, fixed, each: (limit - 1 - fixed) // each),
         "You rounded to the nearest integer, so some batches exceed the limit. Round down.": _largest_with(
             lambda limit, fixed, each: (2 * (limit - fixed) + each) // (2 * each)
         ),
@@ -122,13 +122,13 @@ def _largest_with(fit=lambda limit, fixed, each: (limit - fixed) // each):
         "You returned the bytes that are left for pictures. Divide them by the bytes per picture.": _largest_with(
             lambda limit, fixed, each: limit - fixed
         ),
-        "Your fixed part is bytes2 − each · size1, from two different measurements. Take bytes and size of the same "
+        "Your fixed part is `bytes2 − each · size1`, from two different measurements. Take bytes and size of the same "
         "one.": lambda s1, b1, s2, b2, limit: (limit - b2) * (s2 - s1) // (b2 - b1) + s1,
-        "Your fixed part is bytes1 − each · size2, from two different measurements. Take bytes and size of the same "
+        "Your fixed part is `bytes1 − each · size2`, from two different measurements. Take bytes and size of the same "
         "one.": lambda s1, b1, s2, b2, limit: (limit - b1) * (s2 - s1) // (b2 - b1) + s2,
-        "You counted the pictures that fit *besides* the first size2. Subtract only the fixed part, not the whole second "
-        "measurement.": lambda s1, b1, s2, b2, limit: (limit - b2) * (s2 - s1) // (b2 - b1),
-        "You took bytes2 − bytes1 as the bytes per picture. It belongs to size2 − size1 pictures: divide by their "
+        "You counted the pictures that fit *besides* the first `size2`. Subtract only the fixed part, not the whole "
+        "second measurement.": lambda s1, b1, s2, b2, limit: (limit - b2) * (s2 - s1) // (b2 - b1),
+        "You took `bytes2 − bytes1` as the bytes per picture. It belongs to `size2 − size1` pictures: divide by their "
         "number.": lambda s1, b1, s2, b2, limit: (limit - (b1 - (b2 - b1) * s1)) // (b2 - b1),
     },
 )
@@ -162,16 +162,17 @@ def _with_noise(size, big_norm, noise):
     points=3,
     inputs=_norms,
     hints=(
-        "You have two equations, |G_small|² = |G|² + trΣ/small and |G_big|² = |G|² + trΣ/big, with two unknowns.",
-        "Subtract them: trΣ = (|G_small|² − |G_big|²) / (1/small − 1/big). Then |G|² = |G_big|² − trΣ/big.",
-        "noise = (small_norm**2 - big_norm**2) / (1 / small - 1 / big); return noise / (big_norm**2 - noise / big)",
+        "You have two equations, `|G_small|² = |G|² + trΣ/small` and `|G_big|² = |G|² + trΣ/big`, with two unknowns.",
+        "Subtract them: `trΣ = (|G_small|² − |G_big|²) / (1/small − 1/big)`. Then `|G|² = |G_big|² − trΣ/big`.",
+        "`noise = (small_norm**2 - big_norm**2) / (1 / small - 1 / big); return noise / (big_norm**2 - noise / big)`",
     ),
     wrong={
         "You left out the squares. |G|² and the variance add up, but the norms do not: square both.": called_with(
             lambda small, big, a, b: (small, big, a**0.5, b**0.5)
         ),
-        "You divided by |G_big|², which still contains noise. Subtract trΣ/big from it; your trΣ is "
-        "right.": lambda small, big, a, b: _noise(small, big, a, b) / b**2,
+        "You divided by `|G_big|²`, which still contains noise. Subtract `trΣ/big` from it; your trΣ is right.": lambda small, big, a, b: (
+            _noise(small, big, a, b) / b**2
+        ),
         "You swapped the batch sizes in |G|². Multiply each squared norm by its own size.": lambda small, big, a, b: (
             _noise(small, big, a, b) * (big - small) / (big * a**2 - small * b**2)
         ),
@@ -179,20 +180,23 @@ def _with_noise(size, big_norm, noise):
         "You divided signal by noise. The noise scale is noise over signal, a number of pictures.": changed(
             lambda scale: 1 / scale
         ),
-        "You divided by |G_small|², which still contains noise. Subtract trΣ/small from it; your trΣ is "
-        "right.": lambda small, big, a, b: _noise(small, big, a, b) / a**2,
-        "Your trΣ has the wrong sign. The small batch has the larger norm and the larger 1/B, so subtract in the same order "
-        "above and below the line: (|G_small|² − |G_big|²) / (1/small − 1/big).": lambda small, big, a, b: (
+        "You divided by `|G_small|²`, which still contains noise. Subtract `trΣ/small` from it; your trΣ is right.": lambda small, big, a, b: (
+            _noise(small, big, a, b) / a**2
+        ),
+        "Your trΣ has the wrong sign. The small batch has the larger norm and the larger 1/B, so subtract in the same "
+        "order above and below the line: `(|G_small|² − |G_big|²) / (1/small − 1/big)`.": lambda small, big, a, b: (
             -_noise(small, big, a, b) / (b**2 + _noise(small, big, a, b) / big)
         ),
         "Your |G|² is right, but your trΣ has the wrong sign, so the result is negative. Subtract in the same order above "
         "and below the line.": changed(lambda scale: -scale),
-        "You divided by big − small to find trΣ. The noise is divided by the batch size, so divide by "
-        "1/small − 1/big.": lambda small, big, a, b: _with_noise(big, b, (a**2 - b**2) / (big - small)),
-        "You subtracted the whole trΣ from |G_big|². A batch of `big` pictures contains only "
-        "trΣ/big.": lambda small, big, a, b: _with_noise(1, b, _noise(small, big, a, b)),
-        "You subtracted trΣ/small from |G_big|². Subtract the noise of the same batch, "
-        "trΣ/big.": lambda small, big, a, b: _with_noise(small, b, _noise(small, big, a, b)),
+        "You divided by `big − small` to find trΣ. The noise is divided by the batch size, so divide by `1/small − "
+        "1/big`.": lambda small, big, a, b: _with_noise(big, b, (a**2 - b**2) / (big - small)),
+        "You subtracted the whole trΣ from `|G_big|²`. A batch of `big` pictures contains only `trΣ/big`.": lambda small, big, a, b: (
+            _with_noise(1, b, _noise(small, big, a, b))
+        ),
+        "You subtracted `trΣ/small` from `|G_big|²`. Subtract the noise of the same batch, `trΣ/big`.": lambda small, big, a, b: (
+            _with_noise(small, b, _noise(small, big, a, b))
+        ),
         "You divided by |G|, the root of |G|². Leave the signal squared; your trΣ is right.": lambda small, big, a, b: (
             _noise(small, big, a, b) / noise_scale.from_norms(small, big, a**2, b**2).signal ** 0.5
         ),
@@ -221,7 +225,7 @@ def _micro_batches(g: torch.Generator):
     points=2,
     inputs=_micro_batches,
     hints=(
-        "gradients[i] is a mean over sizes[i] pictures. You want the mean over all pictures.",
+        "`gradients[i]` is a mean over `sizes[i]` pictures. You want the mean over all pictures.",
         "Undo the means: size · gradient is a sum over pictures. Add the sums, and divide by the number of all pictures.",
         "`sum(s * g for g, s in zip(gradients, sizes)) / sum(sizes)`",
     ),
@@ -306,29 +310,29 @@ def _scaled_sizes(count, drawn, low, high):
     inputs=_drawn_sizes,
     hints=(
         "Before each batch, compute how many pictures are left, and how many batches come after this one.",
-        "The batches after this one hold between after · low and after · high pictures. So this one must take at least "
-        "left − after · high and at most left − after · low.",
-        "for each size: size = min(max(size, left - after * high), left - after * low); append it; left -= size. "
+        "The batches after this one hold between `after · low` and `after · high` pictures. So this one must take at "
+        "least `left − after · high` and at most `left − after · low`.",
+        "for each size: `size = min(max(size, left - after * high), left - after * low)`; append it; `left -= size`. "
         "`after` counts down to 0.",
     ),
     wrong={
-        "Your sizes are the drawn ones. All of these lie between low and high, so limiting them to low and high changes "
-        "nothing, and they do not add up to count. Limit each to what the batches after it can still "
+        "Your sizes are the drawn ones. All of these lie between `low` and `high`, so limiting them to `low` and "
+        "`high` changes nothing, and they do not add up to `count`. Limit each to what the batches after it can still "
         "take.": _fitted_with(lambda size, least, most, left: size),
         "You let the last batch take whatever is left, even beyond the bounds or below zero. Look ahead at every "
         "batch, not only at the last.": lambda count, drawn, *bounds: [*drawn[:-1], count - sum(drawn[:-1])],
         "You left out the lower bound, so pictures remain at the end if the draws are small. A batch must also take at "
-        "least left − after · high.": _fitted_with(lambda size, least, most, left: min(size, most)),
-        "You left out the upper bound, so nothing remains for the last batches if the draws are large. A batch may take "
-        "at most left − after · low.": _fitted_with(lambda size, least, most, left: max(size, least)),
+        "least `left − after · high`.": _fitted_with(lambda size, least, most, left: min(size, most)),
+        "You left out the upper bound, so nothing remains for the last batches if the draws are large. A batch may "
+        "take at most `left − after · low`.": _fitted_with(lambda size, least, most, left: max(size, least)),
         "You took the draws until the pictures ran out. The last batches are too small or empty, or pictures are left "
         "over: look ahead.": _fitted_with(lambda size, least, most, left: min(size, left)),
         "You returned equal shares. They add up but are not random: keep each drawn size if the rest allows "
         "it.": _equal_shares,
         "You counted the current batch among those to come. `after` is 0 for the last batch, which takes all that is "
         "left.": _fitted_with(itself=True),
-        "Each of your sizes is left − after · high, as if the bounds were swapped. That is the least that a batch may take, "
-        "and left − after · low is the most. A drawn size between them stays.": _fitted_with(
+        "Each of your sizes is `left − after · high`, as if the bounds were swapped. That is the least that a batch "
+        "may take, and `left − after · low` is the most. A drawn size between them stays.": _fitted_with(
             lambda size, least, most, left: min(max(size, most), least)
         ),
         "You did not reduce `left`, so every batch sees all pictures. Subtract each size that you return.": _forgetful,
@@ -341,7 +345,7 @@ def _scaled_sizes(count, drawn, low, high):
     },
     properties=(
         Property(
-            "As many sizes as were drawn, each between low and high, add up to count.",
+            "As many sizes as were drawn, each between `low` and `high`, add up to `count`.",
             lambda sizes, count, drawn, low, high: (
                 len(sizes) == len(drawn) and sum(sizes) == count and all(low <= size <= high for size in sizes)
             ),
@@ -382,26 +386,26 @@ def _masked_outside(images, top, left, size):
     inputs=_images_and_places,
     hints=(
         "Each picture has its own corner, so one slice does not suit all. Crop them one by one, then stack them.",
-        "Picture i: rows top[i] to top[i] + size, columns left[i] to left[i] + size, all channels.",
+        "Picture i: rows `top[i]` to `top[i] + size`, columns `left[i]` to `left[i] + size`, all channels.",
         "`torch.stack([image[:, t : t + size, l : l + size] for image, t, l in zip(images, top, left)])`",
     ),
     wrong={
         "You swapped rows and columns. `top` counts rows, the second axis from the end.": called_with(
             lambda images, top, left, size: (images, left, top, size)
         ),
-        "You cropped every picture at the first one's position. Each has its own top[i] and left[i].": called_with(
+        "You cropped every picture at the first one's position. Each has its own `top[i]` and `left[i]`.": called_with(
             lambda images, top, left, size: (images, top[:1], left[:1], size)
         ),
         "You set everything outside the square to 0, so the pictures are as large and as slow as before. Cut the square "
         "out.": _masked_outside,
-        "You always cropped the upper left corner. Start at top[i] and left[i].": called_with(
+        "You always cropped the upper left corner. Start at `top[i]` and `left[i]`.": called_with(
             lambda images, top, left, size: (images, 0 * top, 0 * left, size)
         ),
-        "You lost one row and one column. A slice stops *before* its end: write top[i] + size.": called_with(
+        "You lost one row and one column. A slice stops *before* its end: write `top[i] + size`.": called_with(
             lambda images, top, left, size: (images, top, left, size - 1)
         ),
-        "Your squares have one row and one column too many. A slice ends *before* its second number, so top[i] + size is "
-        "right: do not add 1.": called_with(lambda images, top, left, size: (images, top, left, size + 1)),
+        "Your squares have one row and one column too many. A slice ends *before* its second number, so `top[i] + "
+        "size` is right: do not add 1.": called_with(lambda images, top, left, size: (images, top, left, size + 1)),
         "You joined the crops with `torch.cat`, which merges pictures and channels. `torch.stack` makes an axis for the "
         "pictures.": changed(lambda crops: crops.flatten(0, 1)),
         "You dropped the axis of the channels by taking only the first one. Slice rows and columns, and keep all "

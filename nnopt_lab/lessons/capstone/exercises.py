@@ -113,19 +113,19 @@ def _nibbles(g: torch.Generator):
         "You swapped the two values of a pair. The *first* belongs in the lower four bits.": (
             lambda q: in_pairs(_padded(q).reshape(-1, 2).flip(1).flatten())
         ),
-        "You moved all values up by 8. int4 is two's complement: 3 stays 3, and −1 becomes 15. Take q % 16.": (
+        "You moved all values up by 8. int4 is two's complement: 3 stays 3, and −1 becomes 15. Take `q % 16`.": (
             lambda q: in_pairs(q + 8)
         ),
-        "You dropped the signs. In two's complement −1 becomes 15: take q % 16.": lambda q: in_pairs(q.abs()),
+        "You dropped the signs. In two's complement −1 becomes 15: take `q % 16`.": lambda q: in_pairs(q.abs()),
         "You stored one value per byte. Multiply the second value of each pair by 16 and add it to the first.": lambda q: (
             q % 16
         ),
         "You added negative values as they are, so each borrows from its neighbour. Bring each value into 0 to 15 "
-        "first: q % 16.": (lambda q: _together(_padded(q))),
-        "You brought the bytes into 0 to 255, but only after a negative first value had borrowed from the second. "
-        "Take q % 16 of each value first.": (lambda q: _together(_padded(q)) % 256),
-        "You brought only the second value of each pair into 0 to 15. A negative first value borrows from it: take q % 16 of "
-        "both.": (lambda q: _padded(q)[0::2] + 16 * (_padded(q)[1::2] % 16)),
+        "first: `q % 16`.": lambda q: _together(_padded(q)),
+        "You brought the bytes into 0 to 255, but only after a negative first value had borrowed from the second. Take "
+        "`q % 16` of each value first.": lambda q: _together(_padded(q)) % 256,
+        "You brought only the second value of each pair into 0 to 15. A negative first value borrows from it: take `q "
+        "% 16` of both.": lambda q: _padded(q)[0::2] + 16 * (_padded(q)[1::2] % 16),
         "You returned signed bytes, so everything above 127 came out negative. Return 0 to 255.": (
             changed(lambda packed: packed.to(torch.int8).long())
         ),
@@ -141,11 +141,11 @@ def _nibbles(g: torch.Generator):
         "You added 15 to negative values. Two's complement adds 16, so −1 becomes 15.": (
             lambda q: in_pairs(torch.where(q < 0, q + 15, q))
         ),
-        "You took values modulo 8, which keeps three bits and loses the sign. There are 16 values: take q % 16.": lambda q: (
+        "You took values modulo 8, which keeps three bits and loses the sign. There are 16 values: take `q % 16`.": lambda q: (
             in_pairs(q % 8)
         ),
-        "You turned all negative values into 0. In two's complement they are 8 to 15: take q % 16.": lambda q: in_pairs(
-            q.clamp(min=0)
+        "You turned all negative values into 0. In two's complement they are 8 to 15: take `q % 16`.": lambda q: (
+            in_pairs(q.clamp(min=0))
         ),
         "You put the padding zero in front, which moves each value to the other half of a byte. Append it at the "
         "end.": (lambda q: in_pairs(torch.cat([q.new_zeros(len(q) % 2), q]))),
@@ -185,8 +185,8 @@ def _lower_end(z=1.96, change=sub, variance=_variance, root=sqrt):
     points=4,
     inputs=lambda g: (randint(g, 200, 500), randint(g, 200, 500), 1000 * randint(g, 2, 10)),
     hints=(
-        "The change is (gained − lost)/count. Its lower end lies 1.96 standard errors below it.",
-        "A picture contributes +1, −1 or 0. Their sum has the variance gained + lost − (gained − lost)²/count.",
+        "The change is `(gained − lost)/count`. Its lower end lies 1.96 standard errors below it.",
+        "A picture contributes +1, −1 or 0. Their sum has the variance `gained + lost − (gained − lost)²/count`.",
         "`100 * (gained - lost - 1.96 * math.sqrt(gained + lost - (gained - lost)**2 / count)) / count`",
     ),
     wrong={
@@ -194,7 +194,7 @@ def _lower_end(z=1.96, change=sub, variance=_variance, root=sqrt):
             -1.96
         ),
         "You returned the change itself. The lower end lies 1.96 standard errors below it.": _lower_end(0),
-        "You swapped gained and lost. A change for the better is positive: gained − lost.": (
+        "You swapped `gained` and `lost`. A change for the better is positive: `gained − lost`.": (
             called_with(lambda gained, lost, n: (lost, gained, n))
         ),
         "You returned a share. Multiply by 100 to get points.": changed(lambda end: end / 100),
@@ -202,37 +202,37 @@ def _lower_end(z=1.96, change=sub, variance=_variance, root=sqrt):
             1
         ),
         "You subtracted the variance. Take its square root, the standard error.": _lower_end(root=float),
-        "You counted all pictures in the variance. Only those on which the networks disagree add to it: gained + "
-        "lost.": (_lower_end(variance=lambda gained, lost, n: n)),
-        "You divided by the pictures on which the networks disagree. Accuracy is a share of *all* pictures: divide "
-        "by count.": (lambda gained, lost, n: least_change(gained, lost, n) * n / (gained + lost)),
-        "You left out a part of the variance. Subtract (gained − lost)²/count under the root.": (
+        "You counted all pictures in the variance. Only those on which the networks disagree add to it: `gained + "
+        "lost`.": _lower_end(variance=lambda gained, lost, n: n),
+        "You divided by the pictures on which the networks disagree. Accuracy is a share of *all* pictures: divide by "
+        "`count`.": lambda gained, lost, n: least_change(gained, lost, n) * n / (gained + lost),
+        "You left out a part of the variance. Subtract `(gained − lost)²/count` under the root.": (
             _lower_end(variance=lambda gained, lost, n: gained + lost)
         ),
         "You multiplied only the change by 100, not the standard error. Both must be in points.": _lower_end(
             1.96 / 100
         ),
-        "You dropped the sign of the change. It is gained − lost, which is negative if more was lost.": (
+        "You dropped the sign of the change. It is `gained − lost`, which is negative if more was lost.": (
             _lower_end(change=lambda gained, lost: abs(gained - lost))
         ),
-        "You returned 1.96 standard errors below zero, not below the change. Add the change, gained − lost.": (
+        "You returned 1.96 standard errors below zero, not below the change. Add the change, `gained − lost`.": (
             _lower_end(change=lambda gained, lost: 0)
         ),
         "You returned half the width of the interval. Subtract it from the change.": (
             _lower_end(-1.96, change=lambda gained, lost: 0)
         ),
-        "You divided the root of the variance by √count. The variance is that of the *sum*: divide its root by "
-        "count, like the sum.": (_lower_end(variance=lambda gained, lost, n: n * _variance(gained, lost, n))),
+        "You divided the root of the variance by `√count`. The variance is that of the *sum*: divide its root by "
+        "`count`, like the sum.": _lower_end(variance=lambda gained, lost, n: n * _variance(gained, lost, n)),
         "You took 1.645, which leaves out 5 % at each end. Take 1.96, which leaves out 2.5 % at each.": _lower_end(
             1.645
         ),
         "You rounded 1.96 to 2. Take 1.96.": _lower_end(2),
         "You took 2.576, which is for 99 %. For 95 %, take 1.96.": _lower_end(2.576),
-        "You added (gained − lost)²/count to the variance. Subtract it.": (
+        "You added `(gained − lost)²/count` to the variance. Subtract it.": (
             _lower_end(variance=lambda gained, lost, n: gained + lost + (gained - lost) ** 2 / n)
         ),
-        "You added the variances of gained and lost as if they were independent. A picture is only one of the two: the "
-        "variance is gained + lost − (gained − lost)²/count.": (
+        "You added the variances of `gained` and `lost` as if they were independent. A picture is only one of the two: "
+        "the variance is `gained + lost − (gained − lost)²/count`.": (
             _lower_end(variance=lambda gained, lost, n: gained * (1 - gained / n) + lost * (1 - lost / n))
         ),
     },
@@ -283,52 +283,52 @@ def _places(g: torch.Generator):
     points=3,
     inputs=_places,
     hints=(
-        "If each doubling counts the same, how far is a value on the way from naive to best? Think of ratios.",
-        "The share of the way is log(value/naive) / log(best/naive), for sizes and for speeds.",
+        "If each doubling counts the same, how far is a value on the way from `naive` to `best`? Think of ratios.",
+        "The share of the way is `log(value/naive) / log(best/naive)`, for sizes and for speeds.",
         "Per value: `10 * min(max(math.log(value / naive) / math.log(best / naive), 0), 1)`",
     ),
     wrong={
         "You went along the value itself, where a file of half the size is already half way. Each halving must "
         "count the same: take logarithms.": (_earned(_linear)),
         "You did not limit the points. Clip them to 0 and 10.": _earned(lowest=-inf, highest=inf),
-        "You gave negative points to entries worse than naive. They get 0.": _earned(lowest=-inf),
+        "You gave negative points to entries worse than `naive`. They get 0.": _earned(lowest=-inf),
         "You gave more than 10 points to entries better than the best. They get 10.": _earned(highest=inf),
         "You returned the share of the way, from 0 to 1. Multiply it by 10.": _earned(most=1),
-        "You measured from the wrong end. naive earns 0 points, best earns 10.": (
+        "You measured from the wrong end. `naive` earns 0 points, `best` earns 10.": (
             called_with(lambda values, naive, best: (values, best, naive))
         ),
-        "You divided by log(best), which depends on the unit. The whole way is the logarithm of a *ratio*, "
-        "log(best/naive).": (_earned(lambda v, naive, best: (log(v) - log(naive)) / log(best))),
+        "You divided by `log(best)`, which depends on the unit. The whole way is the logarithm of a *ratio*, "
+        "`log(best/naive)`.": _earned(lambda v, naive, best: (log(v) - log(naive)) / log(best)),
         "You took the logarithm of a difference. What counts is how many *times* smaller or faster an entry is: "
-        "log(value/naive).": (_earned(lambda v, naive, best: log(abs(v - naive) + 1) / log(abs(best - naive) + 1))),
+        "`log(value/naive)`.": _earned(lambda v, naive, best: log(abs(v - naive) + 1) / log(abs(best - naive) + 1)),
         "You went along the value itself, and did not clip. Each halving must count the same: take logarithms, "
         "then clip to 0 and 10.": (lambda values, naive, best: [10 * (v - naive) / (best - naive) for v in values]),
-        "You dropped the sign of the logarithm, so that entries *worse* than naive earn points, too. Keep it.": (
+        "You dropped the sign of the logarithm, so that entries *worse* than `naive` earn points, too. Keep it.": (
             _earned(lambda v, naive, best: abs(log(v / naive) / log(best / naive)))
         ),
         "You clipped at 1 after multiplying by 10, so everything beyond a tenth of the way got 1. Clip the share, "
         "then multiply.": (_earned(highest=1 / 10)),
-        "You took the ratio to the best. The share of the way is a ratio of two logarithms, log(value/naive) / "
-        "log(best/naive).": _earned(lambda v, naive, best: v / best),
-        "You went along 1/value, where the last halving counts most. Each must count the same: take logarithms.": (
+        "You took the ratio to the best. The share of the way is a ratio of two logarithms, `log(value/naive) / "
+        "log(best/naive)`.": _earned(lambda v, naive, best: v / best),
+        "You went along `1/value`, where the last halving counts most. Each must count the same: take logarithms.": (
             _earned(lambda v, naive, best: _linear(1 / v, 1 / naive, 1 / best))
         ),
-        "You turned one of the two ratios upside down. Take value/naive above and best/naive below.": (
+        "You turned one of the two ratios upside down. Take `value/naive` above and `best/naive` below.": (
             _earned(lambda v, naive, best: log(naive / v) / log(best / naive))
         ),
-        "You left naive out. At naive the share must be 0: log(value/naive) / log(best/naive).": (
+        "You left `naive` out. At `naive` the share must be 0: `log(value/naive) / log(best/naive)`.": (
             _earned(lambda v, naive, best: log(v) / log(best))
         ),
-        "You gave 10 points per halving or doubling. The whole way from naive to best is worth 10: divide by its "
-        "logarithm, log(best/naive).": _earned(_doublings),
-        "You gave 10 points per halving or doubling, without a limit. The whole way from naive to best is worth 10: "
-        "divide by log(best/naive), then clip to 0 and 10.": _earned(_doublings, lowest=-inf, highest=inf),
-        "You limited every share to 1 from below and to 0 from above, in the wrong order, so all values got the same. Use "
-        "min(max(share, 0), 1).": lambda values, naive, best: [10.0 for _ in values],
-        "You assumed that smaller is better. `best` may be larger than `naive`: log(value/naive) / log(best/naive) serves "
-        "both.": _earned(lambda v, naive, best: log(naive / v) / abs(log(best / naive))),
-        "You assumed that larger is better. `best` may be smaller than `naive`: log(value/naive) / log(best/naive) serves "
-        "both.": _earned(lambda v, naive, best: log(v / naive) / abs(log(best / naive))),
+        "You gave 10 points per halving or doubling. The whole way from `naive` to `best` is worth 10: divide by its "
+        "logarithm, `log(best/naive)`.": _earned(_doublings),
+        "You gave 10 points per halving or doubling, without a limit. The whole way from `naive` to `best` is worth "
+        "10: divide by `log(best/naive)`, then clip to 0 and 10.": _earned(_doublings, lowest=-inf, highest=inf),
+        "You limited every share to 1 from below and to 0 from above, in the wrong order, so all values got the same. "
+        "Use `min(max(share, 0), 1)`.": lambda values, naive, best: [10.0 for _ in values],
+        "You assumed that smaller is better. `best` may be larger than `naive`: `log(value/naive) / log(best/naive)` "
+        "serves both.": _earned(lambda v, naive, best: log(naive / v) / abs(log(best / naive))),
+        "You assumed that larger is better. `best` may be smaller than `naive`: `log(value/naive) / log(best/naive)` "
+        "serves both.": _earned(lambda v, naive, best: log(v / naive) / abs(log(best / naive))),
         "You rounded to whole points. Keep all digits.": changed(
             lambda earned: [float(round(value)) for value in earned]
         ),

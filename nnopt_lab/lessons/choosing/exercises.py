@@ -60,9 +60,9 @@ def _front(beaten=lambda dx, dy: dx >= 0 and dy >= 0 and dx + dy > 0, keep_equal
     inputs=_networks,
     hints=(
         "Go through the networks from the cheapest to the most expensive. When is a more expensive one worth keeping?",
-        "Sort the positions by (cost, lost, position). Keep a network only if it loses *less* than the last one kept.",
-        "front = []; for i in sorted(range(len(lost)), key=lambda i: (cost[i], lost[i], i)): "
-        "if not front or lost[i] < lost[front[-1]]: front.append(i)",
+        "Sort the positions by `(cost, lost, position)`. Keep a network only if it loses *less* than the last one kept.",
+        "`front = []; for i in sorted(range(len(lost)), key=lambda i: (cost[i], lost[i], i)): if not front or lost[i] "
+        "< lost[front[-1]]: front.append(i)`",
     ),
     wrong={
         "You kept networks that are equal in one coordinate and worse in the other. Those are dominated, too: one "
@@ -70,8 +70,8 @@ def _front(beaten=lambda dx, dy: dx >= 0 and dy >= 0 and dx + dy > 0, keep_equal
             lambda dx, dy: dx > 0 and dy > 0
         ),
         "You kept both of two equal networks. Keep only the first.": _front(keep_equal=True),
-        "Of two networks with equal cost, you took the first instead of the better one. Sort by (cost, lost), so that "
-        "the smaller loss comes first.": _kept(lambda lost, cost, i: cost),
+        "Of two networks with equal cost, you took the first instead of the better one. Sort by `(cost, lost)`, so "
+        "that the smaller loss comes first.": _kept(lambda lost, cost, i: cost),
         "You kept a more expensive network that loses as much as a cheaper one. Keep it only if it loses *less*.": (
             _kept(better=operator.le)
         ),
@@ -184,10 +184,10 @@ def _swept(key=lambda x, y: x, beyond=False):
     hints=(
         "Drop the networks that are beyond a limit or dominated. The rest form a staircase: divide its area into vertical "
         "strips, one per step.",
-        "Sort the front by rising loss. The strip of a network extends from its loss to that of the next one (for the last, "
-        "to lost_limit), and from its cost up to cost_limit.",
-        "Go through the networks by rising loss, starting with `lowest = cost_limit`. For each one inside the limits with a "
-        "cost below `lowest`, add (lost_limit − loss) · (lowest − cost) and set lowest to its cost.",
+        "Sort the front by rising loss. The strip of a network extends from its loss to that of the next one (for the "
+        "last, to `lost_limit`), and from its cost up to `cost_limit`.",
+        "Go through the networks by rising loss, starting with `lowest = cost_limit`. For each one inside the limits "
+        "with a cost below `lowest`, add `(lost_limit − loss) · (lowest − cost)` and set `lowest` to its cost.",
     ),
     wrong={
         "You added the whole rectangles of the front's networks, and these overlap. Count each part of the area once.": _rectangles(
@@ -201,12 +201,12 @@ def _swept(key=lambda x, y: x, beyond=False):
             _rectangles(_on_front, max)
         ),
         "You measured the area *below* the staircase, which no network reaches. Measure the part above it, up to "
-        "cost_limit.": _strips(lambda y, after, b: y),
-        "You left out the last strip, from the front's largest loss to lost_limit.": _strips(last=False),
+        "`cost_limit`.": _strips(lambda y, after, b: y),
+        "You left out the last strip, from the front's largest loss to `lost_limit`.": _strips(last=False),
         "You replaced gains (losses below 0) by 0. A rectangle starts at the loss itself, even below 0.": (
             called_with(lambda lost, cost, a, b: ([max(x, 0.0) for x in lost], cost, a, b))
         ),
-        "You counted a network beyond lost_limit, whose negative side reduced the area. It adds nothing.": (
+        "You counted a network beyond `lost_limit`, whose negative side reduced the area. It adds nothing.": (
             _swept(beyond=True)
         ),
         "You went through the networks in the given order. Sort them by rising loss first.": (_swept(lambda x, y: 0)),
@@ -223,10 +223,10 @@ def _swept(key=lambda x, y: x, beyond=False):
         ),
         "You returned the rectangle from the smallest loss and the lowest cost of all, but no network has both. Count what "
         "the networks dominate.": lambda lost, cost, a, b: (a - min(lost)) * (b - min(cost)),
-        "You measured up to the most expensive network. Measure up to the corner (lost_limit, cost_limit).": (
+        "You measured up to the most expensive network. Measure up to the corner `(lost_limit, cost_limit)`.": (
             called_with(lambda lost, cost, a, b: (lost, cost, a, max(cost)))
         ),
-        "You measured up to the largest loss given. Measure up to the corner (lost_limit, cost_limit).": (
+        "You measured up to the largest loss given. Measure up to the corner `(lost_limit, cost_limit)`.": (
             called_with(lambda lost, cost, a, b: (*zip(*_inside(lost, cost, a, b), strict=True), max(lost), b))
         ),
     },
@@ -283,17 +283,18 @@ def _greedy(
     inputs=_layers,
     hints=(
         "Cutting a layer that loses 1 point and saves 10 % pays more than cutting one that loses 0.5 points and saves 1 %.",
-        "Go through the layers by rising lost/saved. Take each layer whose loss still fits into the rest of `allowed`.",
-        "for i in sorted(range(len(lost)), key=lambda i: lost[i] / saved[i]): if total + lost[i] <= allowed: append i, "
-        "total += lost[i]",
+        "Go through the layers by rising `lost/saved`. Take each layer whose loss still fits into the rest of "
+        "`allowed`.",
+        "`for i in sorted(range(len(lost)), key=lambda i: lost[i] / saved[i])`: if `total + lost[i] <= allowed`: "
+        "append i, `total += lost[i]`",
     ),
     wrong={
-        "You took the layers with the smallest loss first, whatever they save. Order by lost/saved, the loss per "
+        "You took the layers with the smallest loss first, whatever they save. Order by `lost/saved`, the loss per "
         "saving.": _greedy(lambda lost, saved: lost),
-        "You took the layers with the largest saving first, whatever they lose. Order by lost/saved.": _greedy(
+        "You took the layers with the largest saving first, whatever they lose. Order by `lost/saved`.": _greedy(
             lambda lost, saved: -saved
         ),
-        "You started with the largest lost/saved. Start with the smallest.": (
+        "You started with the largest `lost/saved`. Start with the smallest.": (
             _greedy(lambda lost, saved: saved / lost)
         ),
         "You stopped at the first layer that does not fit. A later one may still fit: go on.": _greedy(stop=True),
@@ -309,10 +310,10 @@ def _greedy(
         "You only checked whether something was left *before* taking a layer. Its own loss must fit, too.": (
             _greedy(fits=lambda total, more, allowed: total < allowed)
         ),
-        "You ordered by the difference of loss and saving, which have different units. Order by lost/saved.": (
+        "You ordered by the difference of loss and saving, which have different units. Order by `lost/saved`.": (
             _greedy(lambda lost, saved: lost - saved)
         ),
-        "You ordered by the product, which puts large savings last. Order by lost/saved.": (
+        "You ordered by the product, which puts large savings last. Order by `lost/saved`.": (
             _greedy(lambda lost, saved: lost * saved)
         ),
         "You returned the layers' losses. Return their positions.": lambda lost, saved, allowed: [
@@ -398,8 +399,8 @@ def _stopped(
         "After each epoch but the last, what is the highest final accuracy that this trial can hope for?",
         "hope = current accuracy + the largest gain of a finished trial from this epoch to its end. Stop if hope is below "
         "the floor, or if a finished trial that costs no more ended at least as high.",
-        "for k in range(len(curve) - 1): hope = curve[k] + max(o[-1] - o[k] for o in curves); if hope < floor or "
-        "any(c <= cost and o[-1] >= hope for o, c in zip(curves, costs)): return k + 1; at the end return len(curve)",
+        "`for k in range(len(curve) - 1): hope = curve[k] + max(o[-1] - o[k] for o in curves); if hope < floor or "
+        "any(c <= cost and o[-1] >= hope for o, c in zip(curves, costs)): return k + 1`; at the end `return len(curve)`",
     ),
     wrong={
         "You used the *smallest* gain of another trial, which stops slow starters. Use the largest.": (
@@ -428,9 +429,8 @@ def _stopped(
             _stopped(as_cheap=lambda theirs, cost: True)
         ),
         "You ignored finished trials of *equal* cost. Compare costs with ≤.": (_stopped(as_cheap=operator.lt)),
-        "You counted the gain from the next epoch on. It starts at the accuracy after this epoch: other[-1] − other[k].": (
-            _stopped(gain=lambda other, k: other[-1] - other[k + 1])
-        ),
+        "You counted the gain from the next epoch on. It starts at the accuracy after this epoch: `other[-1] − "
+        "other[k]`.": _stopped(gain=lambda other, k: other[-1] - other[k + 1]),
         "You ignored finished trials that reached *exactly* this hope. Compare accuracies with ≥.": (
             _stopped(as_good=operator.gt)
         ),
@@ -486,8 +486,8 @@ def _halved(keep=lambda n: -(-n // 2), longer=lambda epochs: 2 * epochs, last=Tr
         "Write down the rounds for 5 configurations: 5 train for 1 epoch, 3 for 2 more, 2 for 4 more, and 1 for 8 more.",
         "In a loop, add configurations · epochs, halve the configurations (rounded up) and double the epochs. The last "
         "configuration trains for a round, too.",
-        "while configurations > 1: total += configurations * epochs; configurations, epochs = -(-configurations // 2), "
-        "2 * epochs; then return total + epochs",
+        "`while configurations > 1: total += configurations * epochs; configurations, epochs = -(-configurations // "
+        "2), 2 * epochs`; then `return total + epochs`",
     ),
     wrong={
         "You rounded down. Of 5 configurations, the better *three* go on.": _halved(lambda n: n // 2),

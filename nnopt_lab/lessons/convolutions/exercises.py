@@ -38,7 +38,7 @@ def _field_with(after=lambda step, stride: step * stride):
         "How many input pixels in a row does one output pixel of the last layer see? Go from the first layer to the last.",
         "Keep two numbers: the field, and the step, the distance in input pixels of two neighbours at this depth. Both "
         "start at 1, and each stride you pass multiplies the step.",
-        "for kernel_size, stride in layers: field += (kernel_size - 1) * step; step *= stride",
+        "`for kernel_size, stride in layers: field += (kernel_size - 1) * step; step *= stride`",
     ),
     wrong={
         "You left out the strides: after a stride of 2, neighbouring pixels are two input pixels apart, so a kernel "
@@ -84,10 +84,10 @@ def _cost_with(parameters=lambda i, o, k: i * k**2 + i * o, macs=lambda paramete
     inputs=lambda g: (*randints(g, (4, 32), (33, 64)), 2 * randint(g, 1, 3) + 1, *randints(g, (5, 9), (10, 16))),
     hints=(
         "There are two layers: first depthwise (one k×k kernel per input channel), then 1×1.",
-        "The depthwise layer has in_channels·k² weights, the 1×1 layer in_channels·out_channels. Each weight is used "
-        "once per output pixel.",
-        "parameters = in_channels * kernel_size**2 + in_channels * out_channels; "
-        "return parameters, parameters * height * width",
+        "The depthwise layer has `in_channels·k²` weights, the 1×1 layer `in_channels·out_channels`. Each weight is "
+        "used once per output pixel.",
+        "`parameters = in_channels * kernel_size**2 + in_channels * out_channels; return parameters, parameters * "
+        "height * width`",
     ),
     wrong={
         "You counted an ordinary convolution, with a k×k kernel for every pair of channels. A separable one has one kernel "
@@ -107,7 +107,7 @@ def _cost_with(parameters=lambda i, o, k: i * k**2 + i * o, macs=lambda paramete
             lambda i, o, k, h, w: (i * k**2 + i * o + i + o, (i * k**2 + i * o) * h * w)
         ),
         "You returned the two numbers in the wrong order. Return the parameters first, then the MACs.": swapped(),
-        "You returned the parameters twice. Each is used once per output pixel: multiply by height·width.": called_with(
+        "You returned the parameters twice. Each is used once per output pixel: multiply by `height·width`.": called_with(
             lambda i, o, k, h, w: (i, o, k, 1, 1)
         ),
         "You counted operations instead of MACs. A MAC is both of them, a product and a sum: leave out the factor 2.": (
@@ -162,26 +162,25 @@ def _dense_with(
     points=3,
     inputs=_grouped_weight,
     hints=(
-        "The dense weight is [out, in, k, k] with in = groups · weight.shape[1]. Most of it is zero.",
+        "The dense weight is `[out, in, k, k]` with `in = groups · weight.shape[1]`. Most of it is zero.",
         "Filters and input channels are both divided into `groups` blocks of neighbours. Block n of the filters reads "
         "block n of the channels and nothing else.",
-        "dense = weight.new_zeros(out, per_group * groups, *weight.shape[2:]); for n in range(groups): "
-        "rows = slice(n * out // groups, (n + 1) * out // groups); "
-        "dense[rows, n * per_group:(n + 1) * per_group] = weight[rows]",
+        "`dense = weight.new_zeros(out, per_group * groups, *weight.shape[2:]); for n in range(groups): rows = slice(n "
+        "* out // groups, (n + 1) * out // groups); dense[rows, n * per_group:(n + 1) * per_group] = weight[rows]`",
     ),
     wrong={
         "You copied the weights to every block, so every filter reads every channel. A grouped filter reads its own "
         "block; the rest is zero.": lambda weight, groups: weight.repeat(1, groups, 1, 1),
-        "You returned the grouped weight itself, with the inputs of one group. The dense one has all inputs: "
-        "groups · weight.shape[1].": lambda weight, groups: weight,
-        "You made the blocks square, with as many filters per group as it has input channels. A group has out / groups "
-        "filters.": _dense_with(rows=lambda n, groups, filters, inputs: _block(n, inputs)),
+        "You returned the grouped weight itself, with the inputs of one group. The dense one has all inputs: `groups · "
+        "weight.shape[1]`.": lambda weight, groups: weight,
+        "You made the blocks square, with as many filters per group as it has input channels. A group has `out / "
+        "groups` filters.": _dense_with(rows=lambda n, groups, filters, inputs: _block(n, inputs)),
         "You let all filters read the first block of channels. Block n of the filters reads block n of the "
         "channels.": _dense_with(columns=lambda n, groups, filters, inputs: slice(inputs)),
-        "You let each group read every `groups`-th channel (0, groups, 2·groups, …). A group reads *neighbouring* "
+        "You let each group read every `groups`-th channel (`0, groups, 2·groups, …`). A group reads *neighbouring* "
         "channels.": _dense_with(columns=lambda n, groups, filters, inputs: slice(n, None, groups)),
-        "You chose the right channels, but every `groups`-th filter. The first out / groups filters are group 0, the next "
-        "ones group 1.": _dense_with(rows=lambda n, groups, filters, inputs: slice(n, None, groups)),
+        "You chose the right channels, but every `groups`-th filter. The first `out / groups` filters are group 0, the "
+        "next ones group 1.": _dense_with(rows=lambda n, groups, filters, inputs: slice(n, None, groups)),
         "You placed the blocks from the upper right to the lower left: the first filters read the last channels. Block n "
         "of the filters reads block n of the channels.": _dense_with(
             columns=lambda n, groups, filters, inputs: _block(groups - 1 - n, inputs)
@@ -240,40 +239,42 @@ def _folded_part(place):
     points=4,
     inputs=_conv_and_norm,
     hints=(
-        "Write the batch norm of one channel as scale · (y − mean) + beta, with scale = gamma/√(var + eps), and replace y "
-        "by w∗x + bias.",
-        "The new weight is w·scale, filter by filter. The part without x is the new bias: (bias − mean)·scale + beta.",
-        "scale = gamma / (var + eps).sqrt(); return weight * scale[:, None, None, None], (bias - mean) * scale + beta",
+        "Write the batch norm of one channel as `scale · (y − mean) + beta`, with `scale = gamma/√(var + eps)`, and "
+        "replace y by `w∗x + bias`.",
+        "The new weight is `w·scale`, filter by filter. The part without x is the new bias: `(bias − mean)·scale + "
+        "beta`.",
+        "`scale = gamma / (var + eps).sqrt(); return weight * scale[:, None, None, None], (bias - mean) * scale + beta`",
     ),
     wrong={
-        "You divided by the variance. Batch norm divides by the standard deviation, √(var + eps).": _folded_with(
+        "You divided by the variance. Batch norm divides by the standard deviation, `√(var + eps)`.": _folded_with(
             scale=lambda gamma, var, eps: gamma / (var + eps)
         ),
-        "You multiplied by √(var + eps). Batch norm divides by it.": _folded_with(
+        "You multiplied by `√(var + eps)`. Batch norm divides by it.": _folded_with(
             scale=lambda gamma, var, eps: gamma * (var + eps).sqrt()
         ),
-        "You added eps outside the root. Add it to the variance: √(var + eps).": _folded_with(
+        "You added `eps` outside the root. Add it to the variance: `√(var + eps)`.": _folded_with(
             scale=lambda gamma, var, eps: gamma / (var.sqrt() + eps)
         ),
-        "You left out eps. It is small in practice, but the result is far off for a channel with an even smaller "
-        "variance. Add it to the variance: √(var + eps).": called_with(lambda *given: (*given[:-1], 0.0)),
-        "You left out gamma: the scale is gamma/√(var + eps).": _folded_with(
+        "You left out `eps`. It is small in practice, but the result is far off for a channel with an even smaller "
+        "variance. Add it to the variance: `√(var + eps)`.": called_with(lambda *given: (*given[:-1], 0.0)),
+        "You left out `gamma`: the scale is `gamma/√(var + eps)`.": _folded_with(
             scale=lambda gamma, var, eps: 1 / (var + eps).sqrt()
         ),
-        "You added the mean. Batch norm subtracts it: (bias − mean)·scale + beta.": _folded_with(
+        "You added the mean. Batch norm subtracts it: `(bias − mean)·scale + beta`.": _folded_with(
             bias=lambda b, scale, beta, mean: (b + mean) * scale + beta
         ),
-        "You left out the mean. Batch norm subtracts it before the scaling: (bias − mean)·scale + beta.": _folded_with(
+        "You left out the mean. Batch norm subtracts it before the scaling: `(bias − mean)·scale + beta`.": _folded_with(
             bias=lambda b, scale, beta, mean: b * scale + beta
         ),
-        "You subtracted the mean after the scaling. Batch norm subtracts it before: (bias − mean)·scale + "
-        "beta.": _folded_with(bias=lambda b, scale, beta, mean: b * scale - mean + beta),
-        "You left out the convolution's own bias. It goes through the batch norm like everything else: (bias − "
-        "mean)·scale.": _folded_with(bias=lambda b, scale, beta, mean: beta - mean * scale),
-        "You returned the old bias. Batch norm changes it to (bias − mean)·scale + beta.": _folded_with(
+        "You subtracted the mean after the scaling. Batch norm subtracts it before: `(bias − mean)·scale + beta`.": _folded_with(
+            bias=lambda b, scale, beta, mean: b * scale - mean + beta
+        ),
+        "You left out the convolution's own bias. It goes through the batch norm like everything else: `(bias − "
+        "mean)·scale`.": _folded_with(bias=lambda b, scale, beta, mean: beta - mean * scale),
+        "You returned the old bias. Batch norm changes it to `(bias − mean)·scale + beta`.": _folded_with(
             bias=lambda b, scale, beta, mean: b
         ),
-        "You left out beta: batch norm adds it at the end.": _folded_with(
+        "You left out `beta`: batch norm adds it at the end.": _folded_with(
             bias=lambda b, scale, beta, mean: (b - mean) * scale
         ),
         "You scaled the weights, but not the old bias. Batch norm scales the whole output, bias included.": (
@@ -282,15 +283,15 @@ def _folded_part(place):
         "You returned the old weights. Multiply each filter by its scale.": _folded_with(weight=lambda w, scale: w),
         "You scaled axis 1, the input channels. Each *filter*, axis 0, has its own scale: "
         "`scale[:, None, None, None]`.": _folded_with(weight=lambda w, scale: w * scale[:, None, None]),
-        "You scaled beta, too. Batch norm adds it after the scaling.": _folded_with(
+        "You scaled `beta`, too. Batch norm adds it after the scaling.": _folded_with(
             bias=lambda b, scale, beta, mean: (b - mean + beta) * scale
         ),
         "You returned the two results in the wrong order. Return the weight first, then the bias.": swapped(),
     },
     properties=(
-        Property("Each filter must be scaled by its own gamma/√(var + eps).", _folded_part(0), credit=0.4),
+        Property("Each filter must be scaled by its own `gamma/√(var + eps)`.", _folded_part(0), credit=0.4),
         Property(
-            "The bias must be what the batch norm makes of the old bias: (bias − mean)·scale + beta.",
+            "The bias must be what the batch norm makes of the old bias: `(bias − mean)·scale + beta`.",
             _folded_part(1),
             credit=0.4,
         ),
@@ -319,8 +320,8 @@ def _spectrum(g: torch.Generator):
         "The energy of a matrix is the sum of its squared singular values. How many of the largest hold the share?",
         "Square, `cumsum(0)`, and divide by the total. The first position where this reaches `energy` is the rank minus "
         "one.",
-        "held = singular_values.square().cumsum(0) / singular_values.square().sum(); "
-        "return int((held < energy).sum()) + 1",
+        "`held = singular_values.square().cumsum(0) / singular_values.square().sum(); return int((held < "
+        "energy).sum()) + 1`",
     ),
     wrong={
         "You added the singular values themselves. The energy, Σw² of the matrix, is the sum of their "
@@ -362,23 +363,23 @@ def _weight_and_rank(g: torch.Generator):
 _LOST = "You left out the singular values. Multiply one side by s (or both by √s)."
 _TWICE = "You multiplied both sides by s, so it counts twice. Multiply one side by s, or both by √s."
 _SMALLEST = "You kept the *smallest* singular values. torch sorts the largest first, so keep the first `rank`."
-_SWAPPED = "You returned the two in the wrong order. The first layer reads the input, so return [rank, in] first."
+_SWAPPED = "You returned the two in the wrong order. The first layer reads the input, so return `[rank, in]` first."
 _VH_AS_V = (
-    "You took columns of vh, as if it were V. torch returns vh, the transpose of V: its *rows* are the directions, so "
-    "use `vh[:rank]`."
+    "You took columns of `vh`, as if it were `V`. torch returns `vh`, the transpose of `V`: its *rows* are the "
+    "directions, so use `vh[:rank]`."
 )
 
 
 def _product_difference(result, wanted, weight, rank):
     """Compares only shapes and the product, since s can be on either side; a mistake is named by its product, too."""
     if len(result) != 2 or not all(isinstance(part, Tensor) and part.ndim == 2 for part in result):
-        return "Return two matrices as torch tensors: first [rank, in], then [out, rank]."
+        return "Return two matrices as torch tensors: first `[rank, in]`, then `[out, rank]`."
     shapes = [list(part.shape) for part in result]
     right = [[rank, weight.shape[1]], [weight.shape[0], rank]]
     if shapes == right[::-1]:
         return _SWAPPED
     if shapes[0][0] == shapes[1][1] != rank:
-        return f"You kept {shapes[0][0]} singular values instead of rank = {rank}."
+        return f"You kept {shapes[0][0]} singular values instead of `rank = {rank}`."
     if shapes != right:
         return f"Return the shapes {right[0]} and {right[1]}; yours are {shapes[0]} and {shapes[1]}."
     products = [second.detach() @ first.detach() for first, second in (result, wanted)]
@@ -430,17 +431,18 @@ _BY_PRODUCT = {
     points=3,
     inputs=_weight_and_rank,
     hints=(
-        "`u, s, vh = torch.linalg.svd(weight, full_matrices=False)` gives weight = u · diag(s) · vh, largest value first.",
-        "Keep `rank` columns of u, values of s and rows of vh. The first layer reads the input, so it is made of vh. You "
-        "can multiply either side by s.",
-        "return s[:rank, None] * vh[:rank], u[:, :rank]",
+        "`u, s, vh = torch.linalg.svd(weight, full_matrices=False)` gives `weight = u · diag(s) · vh`, largest value "
+        "first.",
+        "Keep `rank` columns of `u`, values of `s` and rows of `vh`. The first layer reads the input, so it is made of "
+        "`vh`. You can multiply either side by `s`.",
+        "`return s[:rank, None] * vh[:rank], u[:, :rank]`",
     ),
     wrong={
         **_BY_PRODUCT,
         _SWAPPED: swapped(),
-        "You took columns of the thin vh, as if it were V, so the shapes do not fit. Its *rows* are the directions: use "
-        "`vh[:rank]`.": _thin_vh_as_v,
-        "You transposed the first factor. It is [rank, in], so take rows of vh as they are.": changed(
+        "You took columns of the thin `vh`, as if it were `V`, so the shapes do not fit. Its *rows* are the "
+        "directions: use `vh[:rank]`.": _thin_vh_as_v,
+        "You transposed the first factor. It is `[rank, in]`, so take rows of `vh` as they are.": changed(
             lambda pair: (pair[0].T, pair[1])
         ),
     },
@@ -474,18 +476,20 @@ def _seconds_with(work=max, per_mac=2, total=lambda overhead, work: overhead + w
     inputs=_layer_and_machine,
     hints=(
         "Arithmetic and memory take time simultaneously, and the slower one decides. The call itself comes on top.",
-        "Arithmetic: 2 operations per MAC, at gflops·10⁹ per second. Memory: moved_bytes at bandwidth·10⁹ per second.",
-        "return overhead + max(2 * macs / (gflops * 1e9), moved_bytes / (bandwidth * 1e9))",
+        "Arithmetic: 2 operations per MAC, at `gflops·10⁹` per second. Memory: `moved_bytes` at `bandwidth·10⁹` per "
+        "second.",
+        "`return overhead + max(2 * macs / (gflops * 1e9), moved_bytes / (bandwidth * 1e9))`",
     ),
     wrong={
         "You added arithmetic and memory. The processor fetches the next values while it multiplies, so the longer time "
         "counts.": _seconds_with(lambda arithmetic, memory: arithmetic + memory),
         "You counted a MAC as one operation. It is two, a product and a sum.": _seconds_with(per_mac=1),
-        "You left out 10⁹. Multiply by it: gflops is in 10⁹ operations per second, bandwidth in 10⁹ bytes per second.": (
-            _seconds_with(per_gflop=1, per_gigabyte=1)
+        "You left out 10⁹. Multiply by it: `gflops` is in 10⁹ operations per second, `bandwidth` in 10⁹ bytes per "
+        "second.": _seconds_with(per_gflop=1, per_gigabyte=1),
+        "You left out 10⁹ in the arithmetic: `gflops` is in 10⁹ operations per second.": _seconds_with(per_gflop=1),
+        "You left out 10⁹ in the memory traffic: `bandwidth` is in 10⁹ bytes per second.": _seconds_with(
+            per_gigabyte=1
         ),
-        "You left out 10⁹ in the arithmetic: gflops is in 10⁹ operations per second.": _seconds_with(per_gflop=1),
-        "You left out 10⁹ in the memory traffic: bandwidth is in 10⁹ bytes per second.": _seconds_with(per_gigabyte=1),
         "You left out the overhead, or made it too small to count. It is in seconds: add it as it is.": _seconds_with(
             total=lambda overhead, work: work
         ),

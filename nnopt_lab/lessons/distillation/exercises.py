@@ -21,7 +21,7 @@ def _logits_and_temperature(g: torch.Generator):
     inputs=_logits_and_temperature,
     hints=(
         "The temperature acts on the logits, before the softmax. A high one makes the probabilities more equal.",
-        "Divide, then apply softmax over the classes, axis 1 of [N, classes].",
+        "Divide, then apply softmax over the classes, axis 1 of `[N, classes]`.",
         "`(logits / temperature).softmax(1)`",
     ),
     wrong={
@@ -35,7 +35,7 @@ def _logits_and_temperature(g: torch.Generator):
         "You divided the probabilities, and they no longer sum to 1. Divide the logits, before the softmax.": (
             lambda z, t: z.softmax(1) / t
         ),
-        "You returned logarithms (log_softmax). Return the probabilities themselves.": (
+        "You returned logarithms (`log_softmax`). Return the probabilities themselves.": (
             lambda z, t: (z / t).log_softmax(1)
         ),
         "You applied softmax twice. Divide the logits by the temperature, not the probabilities.": (
@@ -96,8 +96,8 @@ def _divergence(student, teacher, axis=1):
         "You computed KL(student ‖ teacher). Weight by the teacher's p: KL(teacher ‖ student).": (
             called_with(lambda s, t, T: (t, s, T))
         ),
-        "You took the mean over the classes, too, as `F.kl_div` does with reduction='mean'. Sum over the classes and "
-        "take the mean over the pictures: reduction='batchmean'.": lambda s, t, T: soft_loss(s, t, T) / s.shape[1],
+        "You took the mean over the classes, too, as `F.kl_div` does with `reduction='mean'`. Sum over the classes and "
+        "take the mean over the pictures: `reduction='batchmean'`.": lambda s, t, T: soft_loss(s, t, T) / s.shape[1],
         "You summed over the pictures. Take the mean, or the gradient grows with the batch size.": (
             lambda s, t, T: soft_loss(s, t, T) * len(s)
         ),
@@ -122,12 +122,12 @@ def _divergence(student, teacher, axis=1):
             lambda s, t, T: F.cross_entropy(s / T, (t / T).softmax(1))
         ),
         "Two mistakes: the factor T² is missing, and you took the mean over the classes instead of the sum. `F.kl_div` "
-        "needs reduction='batchmean'.": lambda s, t, T: soft_loss(s, t, T) / T**2 / s.shape[1],
-        "You passed the student's probabilities to `F.kl_div`. It expects their logarithms: log_softmax.": (
+        "needs `reduction='batchmean'`.": lambda s, t, T: soft_loss(s, t, T) / T**2 / s.shape[1],
+        "You passed the student's probabilities to `F.kl_div`. It expects their logarithms: `log_softmax`.": (
             lambda s, t, T: T**2 * F.kl_div((s / T).softmax(1), (t / T).softmax(1), reduction="batchmean")
         ),
         "Your result is NaN: a logarithm was taken of negative numbers. If the target of `F.kl_div` is a logarithm, "
-        "pass log_target=True, and never take the logarithm of logits.": (
+        "pass `log_target=True`, and never take the logarithm of logits.": (
             lambda s, t, T: T**2 * F.kl_div((s / T).log_softmax(1), (t / T).log_softmax(1), reduction="batchmean")
         ),
         "You took squared differences of the probabilities. The divergence sums p · (log p − log q).": (
@@ -189,10 +189,10 @@ def _parts(softmax=lambda logits: logits.softmax(1), true=_of_true, others=_shar
         "rest: scale them so that they sum to 1 again.",
         "`p.gather(1, labels[:, None])` picks the true class; `p.scatter(1, labels[:, None], 0.0)` sets it to zero.",
         "`true = p.gather(1, labels[:, None]).squeeze(1)`, `others = p.scatter(1, labels[:, None], 0.0)`, and divide "
-        "others by `(1 - true)[:, None]`.",
+        "`others` by `(1 - true)[:, None]`.",
     ),
     wrong={
-        "You did not normalise the others: they sum to 1 − true. Divide by that, or they stay tiny for a confident "
+        "You did not normalise the others: they sum to `1 − true`. Divide by that, or they stay tiny for a confident "
         "teacher, and that is what decoupling should cure.": _parts(others=_without_true),
         "You set the true class's *logit* to zero, but a logit of zero still gets a share. Set its probability to "
         "zero, or its logit to −inf.": lambda z, y: (target_and_others(z, y)[0], _without_true(z, y).softmax(1)),
@@ -206,7 +206,7 @@ def _parts(softmax=lambda logits: logits.softmax(1), true=_of_true, others=_shar
             others=lambda p, y: p
         ),
         "You applied a second softmax to probabilities, which makes them more equal and gives the true class a share "
-        "again. Divide by 1 − true instead.": _parts(others=lambda p, y: _without_true(p, y).softmax(1)),
+        "again. Divide by `1 − true` instead.": _parts(others=lambda p, y: _without_true(p, y).softmax(1)),
         "Your first result is the true class's logit. Apply softmax first and return its probability.": (
             lambda z, y: (_of_true(z, y), target_and_others(z, y)[1])
         ),
@@ -216,7 +216,7 @@ def _parts(softmax=lambda logits: logits.softmax(1), true=_of_true, others=_shar
         "You left the true class among the others. The division is right, but set the true class to 0.": (
             _parts(others=lambda p, y: p / (1 - _of_true(p, y))[:, None])
         ),
-        "You divided the others by the true class's probability. They share the rest: divide by 1 − true.": (
+        "You divided the others by the true class's probability. They share the rest: divide by `1 − true`.": (
             _parts(others=lambda p, y: _without_true(p, y) / _of_true(p, y)[:, None])
         ),
         "You dropped the true class's column. Keep all classes in their places, with 0 for the true one.": (
@@ -246,8 +246,8 @@ def _squares(features):
     points=2,
     inputs=lambda g: (decimals(g, 2, randint(g, 2, 4), 2, randint(g, 2, 3)),),
     hints=(
-        "features is [N, channels, H, W]. Each picture gets one map: the squares, summed over the channels.",
-        "Then flatten it to [N, H·W], and divide each row by its L2 norm.",
+        "`features` is `[N, channels, H, W]`. Each picture gets one map: the squares, summed over the channels.",
+        "Then flatten it to `[N, H·W]`, and divide each row by its L2 norm.",
         "`flat = features.square().sum(1).flatten(1)`, `flat / flat.norm(dim=1, keepdim=True)`",
     ),
     wrong={
@@ -359,30 +359,31 @@ def _unpaired(alone, methods):
     points=3,
     inputs=_three_seeds,
     hints=(
-        "Both numbers of a pair have the same seed. So compute the three *differences* method − alone for each method.",
+        "Both numbers of a pair have the same seed. So compute the three *differences* `method − alone` for each "
+        "method.",
         "The interval of their mean is mean ± 4.303 · s/√3. Here s is their standard deviation (`statistics.stdev`), and "
         "4.303 is Student's t for 95 %, two-sided, and three values.",
-        "Return 'gain' if the whole interval is above 0, 'loss' if it is below 0, else 'not shown': one verdict per "
-        "method, in order.",
+        "Return `'gain'` if the whole interval is above 0, `'loss'` if it is below 0, else `'not shown'`: one verdict "
+        "per method, in order.",
     ),
     wrong={
         "You compared only means, and with three seeds these can differ by chance. Check whether the interval contains 0.": (
             _of_means
         ),
-        "Your answer is always 'not shown'. Some of these methods gain about the same with every seed.": (
+        "Your answer is always `'not shown'`. Some of these methods gain about the same with every seed.": (
             changed(lambda found: ["not shown"] * len(found))
         ),
         "You compared the two groups without pairing them. Seeds differ by more than the method gains, and pairs with "
         "the same seed cancel that.": _unpaired,
-        "Your sign is wrong: a gain is method − alone.": (
+        "Your sign is wrong: a gain is `method − alone`.": (
             lambda alone, methods: [verdicts(method, [alone])[0] for method in methods]
         ),
         "You counted signs, but three equal signs occur by chance in one case out of four. Use the interval.": (
             _by_signs
         ),
-        "Your interval is too narrow. Either your standard deviation divides by 3, as `statistics.pstdev` and `np.std` do "
-        "(divide by 2: `statistics.stdev`, `torch.std`, or `np.std` with ddof=1), or your factor is not 4.303 (3.182 is "
-        "for four seeds, 2.92 for a one-sided interval).": _interval(deviation=statistics.pstdev),
+        "Your interval is too narrow. Either your standard deviation divides by 3, as `statistics.pstdev` and `np.std` "
+        "do (divide by 2: `statistics.stdev`, `torch.std`, or `np.std` with `ddof=1`), or your factor is not 4.303 "
+        "(3.182 is for four seeds, 2.92 for a one-sided interval).": _interval(deviation=statistics.pstdev),
         "You left out √3: s is the deviation of one difference, and that of the mean of three is s/√3.": (
             _interval(root=1)
         ),
@@ -394,9 +395,9 @@ def _unpaired(alone, methods):
         ),
         "You used mean ± s. The interval of a mean is ± 4.303 · s/√3.": _interval(1, root=1),
         "You used the variance. s is its root, the standard deviation.": _interval(deviation=statistics.variance),
-        "You never answer 'not shown'. An interval with its lower end below 0 is a loss only if its upper end is below "
-        "0, too.": changed(lambda found: [v if v == "gain" else "loss" for v in found]),
-        "You never answer 'loss'. If the whole interval is below 0, the method does harm, and that is shown.": (
+        "You never answer `'not shown'`. An interval with its lower end below 0 is a loss only if its upper end is "
+        "below 0, too.": changed(lambda found: [v if v == "gain" else "loss" for v in found]),
+        "You never answer `'loss'`. If the whole interval is below 0, the method does harm, and that is shown.": (
             changed(lambda found: [v if v == "gain" else "not shown" for v in found])
         ),
     },

@@ -23,8 +23,8 @@ def _outputs(g: torch.Generator):
     inputs=_outputs,
     hints=(
         "Each channel has one bias, which is added at every position of every picture.",
-        "The shift of a channel is the mean of quantized − original over pictures, rows and columns: all axes but 1. A "
-        "channel that comes out too large on average needs a smaller bias.",
+        "The shift of a channel is the mean of `quantized − original` over pictures, rows and columns: all axes but 1. "
+        "A channel that comes out too large on average needs a smaller bias.",
         "`bias - (quantized - original).mean((0, 2, 3))`",
     ),
     wrong={
@@ -41,7 +41,7 @@ def _outputs(g: torch.Generator):
         "mean.": lambda o, q, b: b - (q - o).sum((0, 2, 3)),
         "You summed over rows and columns, and averaged only over the pictures. The bias acts at every position, so take "
         "the mean over rows and columns as well.": lambda o, q, b: b - (q - o).sum((2, 3)).mean(0),
-        "You subtracted the mean output. Subtract the mean *shift*, quantized − original.": lambda o, q, b: (
+        "You subtracted the mean output. Subtract the mean *shift*, `quantized − original`.": lambda o, q, b: (
             b - q.mean((0, 2, 3))
         ),
         "You averaged magnitudes. Errors of both signs cancel in the mean, and a bias can only undo what is left: keep "
@@ -93,45 +93,48 @@ def _around_a_grid(g: torch.Generator):
     points=3,
     inputs=_around_a_grid,
     hints=(
-        "Write x̂ = step · round(clip(x/step, low, high)) and differentiate with respect to the step, in two cases: inside "
-        "the range and beyond its ends.",
-        "Beyond the ends, x̂ is low·step or high·step. Inside, it is a product: the first factor gives round(x/step), and "
-        "the second gives step · d(x/step)/d(step), where rounding counts as the identity.",
+        "Write `x̂ = step · round(clip(x/step, low, high))` and differentiate with respect to the step, in two cases: "
+        "inside the range and beyond its ends.",
+        "Beyond the ends, x̂ is `low·step` or `high·step`. Inside, it is a product: the first factor gives "
+        "`round(x/step)`, and the second gives `step · d(x/step)/d(step)`, where rounding counts as the identity.",
         "`ratio = x / step`, then `torch.where(ratio <= low, low, torch.where(ratio >= high, high, ratio.round() - "
         "ratio))`.",
     ),
     wrong={
-        "You kept the integers fixed and only stretched the grid. But when the step grows, x/step shrinks: straight "
-        "through the rounding, that adds − x/step inside the range.": _gradient(inside=torch.round),
-        "Inside the range you are right. Beyond its ends you gave 0, which is the gradient with respect to *x*. There, x̂ = "
-        "high·step still depends on the step.": _gradient(beyond=lambda ratio, end: 0.0),
-        "Inside the range you are right. Beyond its ends, x̂ = high·step or low·step, and x no longer occurs in "
-        "it.": _gradient(beyond=lambda ratio, end: end - ratio),
-        "Inside the range you are right. Beyond its ends, x̂ = high·step, and its gradient is high, not "
-        "high·step.": lambda x, step, low, high: _gradient(beyond=lambda ratio, end: end * step)(x, step, low, high),
-        "You left out the range: beyond its ends, x̂ stays at low·step or high·step.": _gradient(ends=(False, False)),
-        "You left out the low end of the range: below it, x̂ stays at low·step.": _gradient(ends=(False, True)),
-        "You left out the high end of the range: above it, x̂ stays at high·step.": _gradient(ends=(True, False)),
-        "You swapped the ends: below the range x̂ = low·step, above it high·step.": lambda x, step, low, high: (
+        "You kept the integers fixed and only stretched the grid. But when the step grows, `x/step` shrinks: straight "
+        "through the rounding, that adds `− x/step` inside the range.": _gradient(inside=torch.round),
+        "Inside the range you are right. Beyond its ends you gave 0, which is the gradient with respect to *x*. There, "
+        "`x̂ = high·step` still depends on the step.": _gradient(beyond=lambda ratio, end: 0.0),
+        "Inside the range you are right. Beyond its ends, `x̂ = high·step` or `low·step`, and x no longer occurs in it.": _gradient(
+            beyond=lambda ratio, end: end - ratio
+        ),
+        "Inside the range you are right. Beyond its ends, `x̂ = high·step`, and its gradient is `high`, not "
+        "`high·step`.": lambda x, step, low, high: _gradient(beyond=lambda ratio, end: end * step)(x, step, low, high),
+        "You left out the range: beyond its ends, x̂ stays at `low·step` or `high·step`.": _gradient(
+            ends=(False, False)
+        ),
+        "You left out the low end of the range: below it, x̂ stays at `low·step`.": _gradient(ends=(False, True)),
+        "You left out the high end of the range: above it, x̂ stays at `high·step`.": _gradient(ends=(True, False)),
+        "You swapped the ends: below the range `x̂ = low·step`, above it `high·step`.": lambda x, step, low, high: (
             torch.where(x / step >= high, low, torch.where(x / step <= low, high, (x / step).round() - x / step))
         ),
-        "You rounded down inside the range. x̂ rounds to the nearest: round(x/step) − x/step.": _gradient(
+        "You rounded down inside the range. x̂ rounds to the nearest: `round(x/step) − x/step`.": _gradient(
             inside=lambda ratio: ratio.floor() - ratio
         ),
-        "The sign is wrong: d(step · q)/d(step) is q, and the other term is − x/step.": changed(torch.neg),
-        "Beyond the ends you are right. Inside, the sign is wrong: round(x/step) − x/step.": _gradient(
+        "The sign is wrong: `d(step · q)/d(step)` is q, and the other term is `− x/step`.": changed(torch.neg),
+        "Beyond the ends you are right. Inside, the sign is wrong: `round(x/step) − x/step`.": _gradient(
             inside=lambda ratio: ratio - ratio.round()
         ),
-        "You subtracted x inside the range. The rounding error is counted in steps: round(x/step) − x/step.": (
+        "You subtracted x inside the range. The rounding error is counted in steps: `round(x/step) − x/step`.": (
             lambda x, step, low, high: torch.where(
                 x / step <= low, low, torch.where(x / step >= high, high, (x / step).round() - x)
             )
         ),
-        "You compared x with `low` and `high`. They count steps, so compare x/step with them.": _gradient(
+        "You compared x with `low` and `high`. They count steps, so compare `x/step` with them.": _gradient(
             compared=lambda x, step: x
         ),
         "You computed the gradient times the step, inside the range the rounding error x̂ − x. Divide by the step: "
-        "round(x/step) − x/step.": lambda x, step, low, high: step_gradient(x, step, low, high) * step,
+        "`round(x/step) − x/step`.": lambda x, step, low, high: step_gradient(x, step, low, high) * step,
     },
 )
 def step_gradient(x, step, low, high):
@@ -168,7 +171,7 @@ def _values_and_noise(g: torch.Generator):
     inputs=_values_and_noise,
     hints=(
         "2.3 must become 3 with probability 0.3 and 2 with probability 0.7: on average, that is 2.3.",
-        "The noise is uniform in [0, 1). For which share of it is 2.3 + noise at least 3?",
+        "The noise is uniform in [0, 1). For which share of it is `2.3 + noise` at least 3?",
         "`(x + noise).floor()`",
     ),
     wrong={

@@ -42,10 +42,10 @@ def _intensity(per_mac=2, read=1, weights=1, bias=1, write=1, window=2, dimensio
     hints=(
         "Count the operations (two per multiply-accumulate) and the values moved: the input, the weights with their "
         "biases, and the output.",
-        "Each output value needs in_channels · kernel² products, and there are pictures · filters · side² output values. "
-        "The weights are read once, however many pictures there are.",
-        "places = pictures * side**2; operations = 2 * places * filters * in_channels * kernel**2; numbers = places * "
-        "in_channels + filters * (in_channels * kernel**2 + 1) + places * filters; operations / (bytes_each * numbers)",
+        "Each output value needs `in_channels · kernel²` products, and there are `pictures · filters · side²` output "
+        "values. The weights are read once, however many pictures there are.",
+        "`places = pictures * side**2; operations = 2 * places * filters * in_channels * kernel**2; numbers = places * "
+        "in_channels + filters * (in_channels * kernel**2 + 1) + places * filters; operations / (bytes_each * numbers)`",
     ),
     wrong={
         "You counted one operation per multiply-accumulate. The multiplication and the addition are two.": _intensity(
@@ -57,15 +57,15 @@ def _intensity(per_mac=2, read=1, weights=1, bias=1, write=1, window=2, dimensio
         "You left out the biases: each filter has one more value.": _intensity(bias=0),
         "You left out the input. It must be read, too.": _intensity(read=0),
         "You left out the output. It must be written, too.": _intensity(write=0),
-        "You counted kernel positions in a window. It has kernel · kernel.": _intensity(window=1),
-        "You computed operations per *value*. Each value has bytes_each bytes.": called_with(
+        "You counted `kernel` positions in a window. It has `kernel · kernel`.": _intensity(window=1),
+        "You computed operations per *value*. Each value has `bytes_each` bytes.": called_with(
             lambda *inputs: (*inputs[:-1], 1)
         ),
-        "You assumed four bytes per value. Use bytes_each.": called_with(lambda *inputs: (*inputs[:-1], 4)),
+        "You assumed four bytes per value. Use `bytes_each`.": called_with(lambda *inputs: (*inputs[:-1], 4)),
         "You computed bytes per operation. Divide the operations by the bytes.": changed(
             lambda intensity: 1 / intensity
         ),
-        "You multiplied by bytes_each. The bytes belong in the denominator.": lambda *inputs: (
+        "You multiplied by `bytes_each`. The bytes belong in the denominator.": lambda *inputs: (
             inputs[-1] ** 2 * conv_intensity(*inputs)
         ),
         "You counted the operations of one picture but the bytes of all. Count the whole batch in both.": _intensity(
@@ -74,10 +74,10 @@ def _intensity(per_mac=2, read=1, weights=1, bias=1, write=1, window=2, dimensio
         "You counted the bytes of one picture but the operations of all. Count the whole batch in both.": (
             lambda *inputs: inputs[4] * conv_intensity(*inputs[:4], 1, inputs[5])
         ),
-        "You left out in_channels: each output value needs in_channels · kernel² products, since a filter spans all "
-        "input channels.": _intensity(left_out="channels"),
+        "You left out `in_channels`: each output value needs `in_channels · kernel²` products, since a filter spans "
+        "all input channels.": _intensity(left_out="channels"),
         "You counted the operations of one filter. There are `filters` of them.": _intensity(left_out="filters"),
-        "You used `side` as the number of pixels. A picture has side · side.": _intensity(dimensions=1),
+        "You used `side` as the number of pixels. A picture has `side · side`.": _intensity(dimensions=1),
         "You counted the addition of the bias as an operation. It is free here.": _intensity(free_bias=False),
         "You read the input once per filter. It is read once for all filters.": _intensity(read="filters"),
         "You read each input value once per position of the window. It is read once.": (
@@ -123,7 +123,8 @@ def _chain(g: torch.Generator):
         "Go through the chain kernel by kernel, and keep track of your position among the tensors.",
         "A kernel of k operators reads the tensor at which it begins and writes the one k positions further on. The "
         "tensors in between never go to memory.",
-        "at = 0; for each k of kernels: total += numbers[at] + numbers[at + k]; at += k; return bytes_each * total",
+        "`at = 0`; for each k of `kernels`: `total += numbers[at] + numbers[at + k]; at += k`; `return bytes_each * "
+        "total`",
     ),
     wrong={
         "You counted the chain without fusion. A tensor inside a kernel is neither "
@@ -139,7 +140,7 @@ def _chain(g: torch.Generator):
         "You counted only what is read. Each kernel also writes its output.": lambda n, kernels, width: (
             width * sum(n[i] for i in _borders(kernels)[:-1])
         ),
-        "You counted values. Multiply by bytes_each.": called_with(lambda n, kernels, width: (n, kernels, 1)),
+        "You counted values. Multiply by `bytes_each`.": called_with(lambda n, kernels, width: (n, kernels, 1)),
         "You counted every tensor once. Those inside a kernel do not move, and those between two kernels move twice.": lambda n, kernels, width: (
             width * sum(n)
         ),
@@ -152,8 +153,7 @@ def _chain(g: torch.Generator):
         "You started every kernel at the chain's input. Each starts where the previous one ended.": lambda n, kernels, width: (
             width * sum(n[0] + n[k] for k in kernels)
         ),
-        "You are off by one: numbers[0] is the input, so k operators that start at `at` write "
-        "numbers[at + k].": lambda n, kernels, width: (
+        "You are off by one: `numbers[0]` is the input, so k operators that start at `at` write `numbers[at + k]`.": lambda n, kernels, width: (
             width * sum(n[i] + n[j - 1] for i, j in pairwise(_borders(kernels)))
         ),
         "You left out the chain's input. It is read, too.": lambda n, kernels, width: (
@@ -198,7 +198,7 @@ def _shape_and_order(g: torch.Generator):
     hints=(
         "The last dimension of `order` is the innermost: neighbours along it are adjacent in memory, so its stride is 1.",
         "Going outwards, each dimension's stride is the product of the sizes of all dimensions inside it.",
-        "steps, step = [0] * len(shape), 1; for d in reversed(order): steps[d] = step; step *= shape[d]",
+        "`steps, step = [0] * len(shape), 1; for d in reversed(order): steps[d] = step; step *= shape[d]`",
     ),
     wrong={
         "You computed the strides of torch's default order. Use `order`, which lists the dimensions from the outermost to the innermost.": called_with(
@@ -212,7 +212,7 @@ def _shape_and_order(g: torch.Generator):
         "You included a dimension's own size in its stride. Multiply only the sizes of the dimensions "
         "inside it.": _including_own,
         "You computed strides in bytes. torch counts in elements.": changed(lambda steps: [4 * step for step in steps]),
-        "You read order[d] as the position of dimension d. It is the dimension at position d.": called_with(
+        "You read `order[d]` as the position of dimension d. It is the dimension at position d.": called_with(
             lambda shape, order: (shape, [order.index(d) for d in range(len(shape))])
         ),
         "You computed the strides of `permute(order)`, which moves nothing in memory. Here the elements are stored "
@@ -281,10 +281,10 @@ def _server(g: torch.Generator):
     hints=(
         "Two conditions exclude sizes. How long does the first picture of a batch wait in all? And can the server "
         "compute a batch before the next one is complete?",
-        "The first picture waits for size − 1 others, then for the computation. A size keeps up if its time is at most "
-        "size · interval_ms. Of the remaining sizes, take the one with the least time per picture.",
-        "fit = [(t / b, b) for b, t in zip(sizes, ms) if (b - 1) * interval_ms + t <= limit_ms and t <= b * interval_ms]; "
-        "return min(fit)[1] if fit else 0",
+        "The first picture waits for `size − 1` others, then for the computation. A size keeps up if its time is at "
+        "most `size · interval_ms`. Of the remaining sizes, take the one with the least time per picture.",
+        "`fit = [(t / b, b) for b, t in zip(sizes, ms) if (b - 1) * interval_ms + t <= limit_ms and t <= b * "
+        "interval_ms]; return min(fit)[1] if fit else 0`",
     ),
     wrong={
         "You ignored the limit. Your size is the cheapest per picture, but the first picture of its batch waits too long.": partial(
@@ -294,7 +294,7 @@ def _server(g: torch.Generator):
         "queue grows.": partial(_best_batch, keeps_up=lambda size, time, interval: True),
         "You counted only the computation. The first picture of a batch also waits until the last "
         "one has arrived.": partial(_best_batch, in_time=lambda size, time, interval, limit: time <= limit),
-        "You let the first picture wait for `size` others. It waits for size − 1: it has arrived itself.": partial(
+        "You let the first picture wait for `size` others. It waits for `size − 1`: it has arrived itself.": partial(
             _best_batch, in_time=lambda size, time, interval, limit: size * interval + time <= limit
         ),
         "You took the largest allowed size. Take the one with the least time per picture.": partial(
@@ -309,8 +309,8 @@ def _server(g: torch.Generator):
         "You took the longer of waiting and computing. The first picture waits first and is computed then: add the two.": partial(
             _best_batch, in_time=lambda size, time, interval, limit: max((size - 1) * interval, time) <= limit
         ),
-        "You compared with the next *picture*. A batch must be done before the next *batch* has arrived, after "
-        "size · interval_ms.": partial(_best_batch, keeps_up=lambda size, time, interval: time <= interval),
+        "You compared with the next *picture*. A batch must be done before the next *batch* has arrived, after `size · "
+        "interval_ms`.": partial(_best_batch, keeps_up=lambda size, time, interval: time <= interval),
         "You returned the time per picture. Return the size of the batch.": lambda sizes, ms, interval_ms, limit_ms: (
             min(
                 (t / b for b, t in zip(sizes, ms, strict=True) if b == batch_for(sizes, ms, interval_ms, limit_ms)),
@@ -320,7 +320,7 @@ def _server(g: torch.Generator):
         "You returned the position in the list. Return the size itself.": lambda sizes, *rest: (
             sizes.index(found) if (found := batch_for(sizes, *rest)) else 0
         ),
-        "If no size is allowed, return 0, not None.": changed(lambda size: size or None),
+        "If no size is allowed, return 0, not `None`.": changed(lambda size: size or None),
         "You took the most time per picture. Take the least.": partial(
             _best_batch, score=lambda size, time: -time / size
         ),
@@ -361,8 +361,9 @@ def _engines_and_batches(g: torch.Generator):
     inputs=_engines_and_batches,
     hints=(
         "An engine's total time is its build time plus the time of all batches.",
-        "build_s is in seconds and batch_ms in milliseconds: convert to one unit before you add.",
-        "totals = [b + batches * t / 1000 for b, t in zip(build_s, batch_ms)]; return names[totals.index(min(totals))]",
+        "`build_s` is in seconds and `batch_ms` in milliseconds: convert to one unit before you add.",
+        "`totals = [b + batches * t / 1000 for b, t in zip(build_s, batch_ms)]; return "
+        "names[totals.index(min(totals))]`",
     ),
     wrong={
         "You took the engine with the fastest batches. Add the time to build it.": _lowest(lambda build, ms, n: ms),
@@ -422,8 +423,8 @@ def _distinct_weights(g: torch.Generator):
     hints=(
         "Reshape to rows of four neighbours, work on each row, and reshape back.",
         "`abs().topk(2, dim=1).indices` gives the two entries of a row that stay.",
-        "groups = weight.reshape(-1, 4); kept = groups.abs().topk(2, dim=1).indices; torch.zeros_like(groups).scatter(1, "
-        "kept, groups.gather(1, kept)).reshape(weight.shape)",
+        "`groups = weight.reshape(-1, 4); kept = groups.abs().topk(2, dim=1).indices; "
+        "torch.zeros_like(groups).scatter(1, kept, groups.gather(1, kept)).reshape(weight.shape)`",
     ),
     wrong={
         "You kept the two smallest of each four. Keep the two largest in absolute value.": partial(

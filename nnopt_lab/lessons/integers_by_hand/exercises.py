@@ -50,24 +50,24 @@ def _a_range(g: torch.Generator):
     hints=(
         "The integers go from 0 to 2^b − 1. How many steps lie between the first and the last? They must span the range, "
         "and zero must be inside it.",
-        "First widen the range to include zero: min(smallest, 0) and max(largest, 0). The zero point is the integer that "
-        "stands for 0: count the steps from `smallest` up to 0, and round.",
+        "First widen the range to include zero: `min(smallest, 0)` and `max(largest, 0)`. The zero point is the "
+        "integer that stands for 0: count the steps from `smallest` up to 0, and round.",
         "After widening the range: `scale = (largest - smallest) / (2**bits - 1)` and "
         "`zero_point = round(-smallest / scale)`.",
     ),
     wrong={
         "Where the range lies on one side of zero, your grid has no integer for 0: the zero point falls outside 0 to "
-        "2^bits − 1. Padding and ReLU produce exact zeros, so widen the range to include 0 first.": _grid(
+        "`2^bits − 1`. Padding and ReLU produce exact zeros, so widen the range to include 0 first.": _grid(
             widen=(False, False)
         ),
         "You widened the range upwards only. Where all values are positive, it must be widened down to 0: "
-        "min(smallest, 0).": _grid(widen=(False, True)),
+        "`min(smallest, 0)`.": _grid(widen=(False, True)),
         "You widened the range downwards only. Where all values are negative, it must be widened up to 0: "
-        "max(largest, 0).": _grid(widen=(True, False)),
-        "You divided by 2^bits. There are 2^bits integers, but only 2^bits − 1 steps between them, so your largest value "
-        "has no integer.": _grid(gaps=lambda bits: 2**bits),
-        "The sign of the zero point is wrong: smallest is negative, and 0 lies −smallest/scale steps *above* integer "
-        "0.": _grid(zero=lambda exact, bits: -round(exact)),
+        "`max(largest, 0)`.": _grid(widen=(True, False)),
+        "You divided by `2^bits`. There are `2^bits` integers, but only `2^bits − 1` steps between them, so your "
+        "largest value has no integer.": _grid(gaps=lambda bits: 2**bits),
+        "The sign of the zero point is wrong: `smallest` is negative, and 0 lies `−smallest/scale` steps *above* "
+        "integer 0.": _grid(zero=lambda exact, bits: -round(exact)),
         "Your zero point is always 0, so your grid begins at 0. It must begin at `smallest`.": _grid(
             zero=lambda exact, bits: 0
         ),
@@ -82,7 +82,7 @@ def _a_range(g: torch.Generator):
         "You rounded the zero point up. Round it to the nearest integer.": _grid(
             zero=lambda exact, bits: math.ceil(exact)
         ),
-        "Your zero point is −smallest, a real number. It counts steps: divide by the scale and round.": (
+        "Your zero point is `−smallest`, a real number. It counts steps: divide by the scale and round.": (
             lambda low, high, bits: (_grid()(low, high, bits)[0], -min(low, 0.0))
         ),
         "You counted the steps from 0 up to `largest`. The zero point counts those from `smallest` up to 0.": (
@@ -93,16 +93,16 @@ def _a_range(g: torch.Generator):
             max(abs(low), abs(high)) / (2 ** (bits - 1) - 1),
             0,
         ),
-        "Your zero point is for signed integers, −2^(bits−1) to 2^(bits−1) − 1. Here they go from 0 to 2^bits − 1, and "
-        "`smallest` is integer 0.": _grid(zero=lambda exact, bits: round(exact) - 2 ** (bits - 1)),
-        "You clamped the zero point to 0 … 2^bits − 1. Where the range lies on one side of zero, that integer does not "
-        "stand for 0, and the whole grid is shifted. Widen the range to include 0 first.": _grid(
+        "Your zero point is for signed integers, `−2^(bits−1)` to `2^(bits−1) − 1`. Here they go from 0 to `2^bits − "
+        "1`, and `smallest` is integer 0.": _grid(zero=lambda exact, bits: round(exact) - 2 ** (bits - 1)),
+        "You clamped the zero point to 0 … `2^bits − 1`. Where the range lies on one side of zero, that integer does "
+        "not stand for 0, and the whole grid is shifted. Widen the range to include 0 first.": _grid(
             widen=(False, False), zero=lambda exact, bits: min(max(round(exact), 0), 2**bits - 1)
         ),
     },
     properties=(
         Property(
-            "The numbers are right, but your zero point is a float or a tensor. It counts steps, so return int(…).",
+            "The numbers are right, but your zero point is a float or a tensor. It counts steps, so return `int(…)`.",
             lambda result, *_: type(result[1]) is int,
         ),
     ),
@@ -138,8 +138,8 @@ def _values(g: torch.Generator):
     points=2,
     inputs=_values,
     hints=(
-        "Three steps: divide by the scale, round to the nearest integer, add the zero point. The result must stay within "
-        "0 to 2^bits − 1.",
+        "Three steps: divide by the scale, round to the nearest integer, add the zero point. The result must stay "
+        "within 0 to `2^bits − 1`.",
         "`torch.round` rounds halves to even, as required. Clamp last, after adding the zero point.",
         "`((x / scale).round() + zero_point).clamp(0, 2**bits - 1).to(torch.int64)`",
     ),
@@ -147,7 +147,7 @@ def _values(g: torch.Generator):
         "You truncated: `.to(int)` cuts towards zero, so −0.75 becomes 0. Round first.": _quantized(
             rounding=torch.trunc
         ),
-        "You rounded down with floor. Round to the nearest integer with `torch.round`.": _quantized(
+        "You rounded down with `floor`. Round to the nearest integer with `torch.round`.": _quantized(
             rounding=torch.floor
         ),
         "You rounded halves upwards: 0.5 became 1. Rounding halves to even (`torch.round`) avoids that drift, and torch's "
@@ -155,16 +155,17 @@ def _values(g: torch.Generator):
         "You left out the zero point: 0.0 must become `zero_point`. Add it after rounding.": called_with(
             lambda x, scale, zero, bits: (x, scale, 0, bits)
         ),
-        "You left out the zero point and the clamp: 0.0 must become `zero_point`, and nothing may leave 0 to 2^bits − "
-        "1.": lambda x, scale, zero, bits: _quantized(keep=lambda q, bits: q)(x, scale, 0, bits),
-        "Values outside the range leave the grid: nothing keeps your integers within 0 to 2^bits − 1. "
-        "Clamp.": _quantized(keep=lambda q, bits: q),
+        "You left out the zero point and the clamp: 0.0 must become `zero_point`, and nothing may leave 0 to `2^bits − "
+        "1`.": lambda x, scale, zero, bits: _quantized(keep=lambda q, bits: q)(x, scale, 0, bits),
+        "Values outside the range leave the grid: nothing keeps your integers within 0 to `2^bits − 1`. Clamp.": _quantized(
+            keep=lambda q, bits: q
+        ),
         "Values below the range leave the grid: nothing keeps your integers at 0 or above. Clamp at both "
         "ends.": _quantized(keep=lambda q, bits: q.clamp(max=2**bits - 1)),
-        "You clamped to `2^bits - 1`. In Python, ^ is a bitwise exclusive or: write `2**bits - 1`.": _quantized(
+        "You clamped to `2^bits - 1`. In Python, `^` is a bitwise exclusive or: write `2**bits - 1`.": _quantized(
             keep=lambda q, bits: q.clamp(0, 2 ^ (bits - 1))
         ),
-        "You clamped to 2^bits. The last integer of `bits` bits is 2^bits − 1.": _quantized(
+        "You clamped to `2^bits`. The last integer of `bits` bits is `2^bits − 1`.": _quantized(
             keep=lambda q, bits: q.clamp(0, 2**bits)
         ),
         "You converted to uint8 before clamping. A negative number has no uint8 and came out as a large one, which "
@@ -182,17 +183,17 @@ def _values(g: torch.Generator):
         ),
         "You subtracted the zero point from the real number. It counts steps: add it after dividing by the "
         "scale.": called_with(lambda x, scale, zero, bits: (x - zero, scale, 0, bits)),
-        "You multiplied by the scale. Divide: x/scale is the number of steps.": called_with(
+        "You multiplied by the scale. Divide: `x/scale` is the number of steps.": called_with(
             lambda x, scale, zero, bits: (x * scale, 1, zero, bits)
         ),
         "You rounded after adding the zero point. An odd zero point turns every half the other way: with zero point 3, "
-        "0.5 becomes 4 instead of 3. Round x/scale, then add.": called_with(
+        "0.5 becomes 4 instead of 3. Round `x/scale`, then add.": called_with(
             lambda x, scale, zero, bits: (x / scale + zero, 1, 0, bits)
         ),
-        "Values above the range leave the grid: nothing keeps your integers at 2^bits − 1 or below. (A clamp to 255 is "
-        "only right at 8 bits.)": _quantized(keep=lambda q, bits: q.clamp(0, 255)),
-        "You clamped to signed integers, −2^(bits−1) to 2^(bits−1) − 1. This grid's go from 0 to 2^bits − 1, and the zero "
-        "point takes the place of a sign.": _quantized(
+        "Values above the range leave the grid: nothing keeps your integers at `2^bits − 1` or below. (A clamp to 255 "
+        "is only right at 8 bits.)": _quantized(keep=lambda q, bits: q.clamp(0, 255)),
+        "You clamped to signed integers, `−2^(bits−1)` to `2^(bits−1) − 1`. This grid's go from 0 to `2^bits − 1`, and "
+        "the zero point takes the place of a sign.": _quantized(
             keep=lambda q, bits: q.clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
         ),
     },
@@ -258,29 +259,31 @@ def _weights(g: torch.Generator):
     wrong={
         "You rounded the logarithm. Half way between 2^e and 2^(e+1) is 1.5·2^e, but a rounded log₂ changes over at "
         "√2·2^e ≈ 1.41·2^e: weights between the two went up although the lower power is nearer.": _log_rounded(),
-        "You always took the power below (floor). Many weights are nearer to the power above.": _log_rounded(
+        "You always took the power below (`floor`). Many weights are nearer to the power above.": _log_rounded(
             torch.floor
         ),
-        "You always took the power above (ceil). Many weights are nearer to the power below.": _log_rounded(torch.ceil),
+        "You always took the power above (`ceil`). Many weights are nearer to the power below.": _log_rounded(
+            torch.ceil
+        ),
         "The signs are lost: the logarithm only sees |w|. Multiply by the sign.": changed(torch.abs),
         "Your values lack the negative powers: a negative weight became 0.": lambda w, low, high: _nearest_power(
             w.clamp(min=0), low, high
         ),
         "You took the smallest signed difference, so every weight got the largest value. Distances are magnitudes: "
         "`.abs()`.": lambda w, low, high: torch.full_like(w, 2.0**high),
-        "Some results are larger than 2^highest, which has no code. They must saturate at ±2^highest.": _log_rounded(
+        "Some results are larger than `2^highest`, which has no code. They must saturate at `±2^highest`.": _log_rounded(
             _to_nearest, clamp=False
         ),
-        "Weights nearer to 0 than to ±2^lowest must become 0; yours became ±2^lowest.": _log_rounded(
+        "Weights nearer to 0 than to `±2^lowest` must become 0; yours became `±2^lowest`.": _log_rounded(
             _to_nearest, zero=False
         ),
         "You returned exponents. Return the weights themselves: 2 to that power, with the sign.": lambda w, low, high: (
             w.sign() * w.abs().clamp(min=1e-9).log2().round().clamp(low, high)
         ),
-        "2^highest is missing from your values: `torch.arange` leaves out its end. Use `torch.arange(lowest, highest "
+        "`2^highest` is missing from your values: `torch.arange` leaves out its end. Use `torch.arange(lowest, highest "
         "+ 1)`.": called_with(lambda w, low, high: (w, low, high - 1)),
-        "0 is missing from your values: even a weight of exactly 0 became ±2^lowest. Put a zero between −powers and "
-        "powers.": partial(_nearest_power, zeros=0),
+        "0 is missing from your values: even a weight of exactly 0 became `±2^lowest`. Put a zero between `−powers` "
+        "and `powers`.": partial(_nearest_power, zeros=0),
         "You rounded the logarithm, which changes over at 1.41·2^e and not half way, and nothing keeps your exponents "
         "at `highest` or below. Choosing the nearest from a list of values fixes both.": _log_rounded(clamp=False),
     },
@@ -352,10 +355,10 @@ def _real_below_a_half(g: torch.Generator):
     points=3,
     inputs=_real_below_a_half,
     hints=(
-        "real ≈ multiplier / 2^shift. If you double the real number and add 1 to the shift, nothing changes.",
-        "Double until the number has `bits` binary digits before the point: until it lies in [2^(bits−1), 2^bits). Then "
-        "round once, to the nearest integer. (Just below a power of two, rounding would give 2^bits, which takes one bit "
-        "too many. The inputs here avoid that case.)",
+        "`real ≈ multiplier / 2^shift`. If you double the real number and add 1 to the shift, nothing changes.",
+        "Double until the number has `bits` binary digits before the point: until it lies in `[2^(bits−1), 2^bits)`. "
+        "Then round once, to the nearest integer. (Just below a power of two, rounding would give `2^bits`, which "
+        "takes one bit too many. The inputs here avoid that case.)",
         "`shift = 0`, then `while real < 2 ** (bits - 1): real, shift = 2 * real, shift + 1`, then `return round(real), "
         "shift`.",
     ),
@@ -372,7 +375,7 @@ def _real_below_a_half(g: torch.Generator):
         ),
         "Your shift counts only the doublings up to [½, 1). Add the `bits` doublings that turn this fraction into the "
         "multiplier.": lambda real, bits: (fixed_point(real, bits)[0], fixed_point(real, bits)[1] - bits),
-        "You doubled once too often: your multiplier lies in [2^bits, 2^(bits+1)) and needs one bit more than there "
+        "You doubled once too often: your multiplier lies in `[2^bits, 2^(bits+1))` and needs one bit more than there "
         "are.": called_with(lambda real, bits: (real, bits + 1)),
         "You stopped one doubling too early: your multiplier leaves its highest bit unused.": called_with(
             lambda real, bits: (real, bits - 1)
@@ -383,14 +386,15 @@ def _real_below_a_half(g: torch.Generator):
         "The sign of the shift is wrong: it says how far the product is shifted to the *right*.": changed(
             lambda result: (result[0], -result[1])
         ),
-        "You returned the divisor, 2^shift. Return its exponent, which is how many bits the product is shifted "
-        "by.": changed(lambda result: (result[0], 2 ** result[1])),
+        "You returned the divisor, `2^shift`. Return its exponent, which is how many bits the product is shifted by.": changed(
+            lambda result: (result[0], 2 ** result[1])
+        ),
     },
     tolerance=0.0,
     properties=(
         Property(
-            "The numbers are right, but multiplier and shift must be plain ints: with a float or a tensor, the next step "
-            "is no longer integer arithmetic. Return int(…).",
+            "The numbers are right, but multiplier and shift must be plain ints: with a float or a tensor, the next "
+            "step is no longer integer arithmetic. Return `int(…)`.",
             lambda result, *_: all(type(value) is int for value in result),
         ),
     ),
@@ -457,10 +461,10 @@ def _just_below_a_half(g: torch.Generator, odd: int, unit: int) -> int:
     points=3,
     inputs=_sums,
     hints=(
-        "Compute sums · multiplier / 2^shift, rounded to the nearest integer, and add the zero point. The result must "
-        "stay within 0 to 255. How many bits does each step need?",
-        "A shift to the right rounds down. If you first add half of 2^shift, which is `1 << (shift - 1)`, it rounds to "
-        "the nearest. The product has up to 62 bits: start with `sums.long()`.",
+        "Compute `sums · multiplier / 2^shift`, rounded to the nearest integer, and add the zero point. The result "
+        "must stay within 0 to 255. How many bits does each step need?",
+        "A shift to the right rounds down. If you first add half of `2^shift`, which is `1 << (shift - 1)`, it rounds "
+        "to the nearest. The product has up to 62 bits: start with `sums.long()`.",
         "`((sums.long() * multiplier + (1 << (shift - 1))) >> shift) + zero_point`, then `.clamp(0, 255)` and "
         "`.to(torch.uint8)`.",
     ),
@@ -469,8 +473,8 @@ def _just_below_a_half(g: torch.Generator, odd: int, unit: int) -> int:
         "to int64 before multiplying.": _requantized(
             lambda n, m, shift: ((n * m).long() + (1 << (shift - 1))) >> shift
         ),
-        "The product overflowed. You computed everything in int32, where sums · multiplier wraps around silently, and a "
-        "shift by more than 31 leaves only the sign. Start with `sums.long()`.": _requantized(
+        "The product overflowed. You computed everything in int32, where `sums · multiplier` wraps around silently, "
+        "and a shift by more than 31 leaves only the sign. Start with `sums.long()`.": _requantized(
             lambda n, m, shift: (n * m + (1 << (shift - 1))) >> shift
         ),
         "You computed in float32. Above 2^24 it skips integers, so a sum just below a half counts as a half and goes "
@@ -478,7 +482,7 @@ def _just_below_a_half(g: torch.Generator, odd: int, unit: int) -> int:
             lambda n, m, shift: (n.float() * m / 2**shift + 0.5).floor().long()
         ),
         "You computed in float32, which skips integers above 2^24, and `round` sends halves to the even neighbour. Use "
-        "`sums.long()`, and add half of 2^shift before the shift.": _requantized(
+        "`sums.long()`, and add half of `2^shift` before the shift.": _requantized(
             lambda n, m, shift: (n.float() * m / 2**shift).round().long()
         ),
         "You computed in float64. The product has up to 62 bits and float64 only 53, so a result just below a half "
@@ -486,19 +490,19 @@ def _just_below_a_half(g: torch.Generator, odd: int, unit: int) -> int:
             lambda n, m, shift: (n.double() * m / 2**shift + 0.5).floor().long()
         ),
         "You rounded down: a shift alone does, so everything comes out half a step too small on average. Add half of "
-        "2^shift first.": _requantized(lambda n, m, shift: (n.long() * m) >> shift),
-        "You added 2^shift, a whole step of the result. Add half of it, `1 << (shift - 1)`.": _requantized(
+        "`2^shift` first.": _requantized(lambda n, m, shift: (n.long() * m) >> shift),
+        "You added `2^shift`, a whole step of the result. Add half of it, `1 << (shift - 1)`.": _requantized(
             lambda n, m, shift: (n.long() * m + (1 << shift)) >> shift
         ),
         "You truncated, which rounds towards zero. Round to the nearest integer.": _requantized(
             lambda n, m, shift: (n.double() * m / 2**shift).trunc().long()
         ),
-        "You computed in float64, and `round` sends halves to the even neighbour. Add half of 2^shift before the shift: "
-        "that sends halves up, and needs no float.": _requantized(
+        "You computed in float64, and `round` sends halves to the even neighbour. Add half of `2^shift` before the "
+        "shift: that sends halves up, and needs no float.": _requantized(
             lambda n, m, shift: (n.double() * m / 2**shift).round().long()
         ),
-        "Halves of negative sums went down: you rounded the magnitude. Add half of 2^shift to the signed product; the "
-        "shift rounds down for both signs.": _requantized(
+        "Halves of negative sums went down: you rounded the magnitude. Add half of `2^shift` to the signed product; "
+        "the shift rounds down for both signs.": _requantized(
             lambda n, m, shift: n.sign() * ((n.long().abs() * m + (1 << (shift - 1))) >> shift)
         ),
         "You left out the zero point: a sum of 0 must become `zero_point`.": called_with(
@@ -548,14 +552,16 @@ def _ranges_of_batches(g: torch.Generator):
     hints=(
         "The first batch sets the range. Each later batch then pulls both ends towards its own, by a share of the "
         "distance.",
-        "For each later batch, `low` moves by constant · (the batch's low − low), and `high` likewise. The order "
+        "For each later batch, `low` moves by `constant` · (the batch's low − `low`), and `high` likewise. The order "
         "matters: go from the first batch to the last.",
         "`low, high = lows[0], highs[0]`, then `for a, b in zip(lows[1:], highs[1:]): low += constant * (a - low); high "
         "+= constant * (b - high)`, then `return low, high`.",
     ),
     wrong={
         "You took the constant for the share of the past, so the range nearly jumps to each new batch. It is the share "
-        "of the new batch: low + constant · (new low − low).": called_with(lambda lows, highs, c: (lows, highs, 1 - c)),
+        "of the new batch: `low` + `constant` · (new low − `low`).": called_with(
+            lambda lows, highs, c: (lows, highs, 1 - c)
+        ),
         "Your range starts at 0 and needs many batches to grow; until then it is too small. Start with the range of the "
         "first batch.": called_with(lambda lows, highs, c: ([0.0, *lows], [0.0, *highs], c)),
         "You took the plain mean of all batches. Here each new batch counts `constant`, however many came before "
@@ -571,7 +577,7 @@ def _ranges_of_batches(g: torch.Generator):
             ends[0] + c * (ends[-1] - ends[0]) for ends in (lows, highs)
         ),
         "You added a share of each new end, but took nothing off the old one, so the range grows without end. Add a "
-        "share of the *distance*: low + constant · (new low − low).": lambda lows, highs, c: tuple(
+        "share of the *distance*: `low` + `constant` · (new low − `low`).": lambda lows, highs, c: tuple(
             ends[0] + c * sum(ends[1:]) for ends in (lows, highs)
         ),
         "You went through the batches from the last to the first. Start with the first.": called_with(
@@ -621,8 +627,8 @@ question(
     },
     answer="c",
     comments={
-        "a": "This would be so if all weights shared one scale. Here the sum of class c counts in units of s_x·s_w[c], "
-        "and 900 small units may be less than 500 large ones.",
+        "a": "This would be so if all weights shared one scale. Here the sum of class c counts in units of "
+        "`s_x·s_w[c]`, and 900 small units may be less than 500 large ones.",
         "b": "The input's zero point is handled inside the sums, and the output's is the same for all ten classes. "
         "Something else differs between them.",
     },

@@ -30,19 +30,19 @@ def _integer_product(g: torch.Generator):
     points=4,
     inputs=_integer_product,
     hints=(
-        "Expand (a − zero_a)·(b − zero_b) for one pair, then sum over the `length` pairs of a row and a column.",
-        "Σ(a − za)(b − zb) = Σab − zb·Σa − za·Σb + length·za·zb. Here Σa is the sum of a row of A, and Σb that of a "
+        "Expand `(a − zero_a)·(b − zero_b)` for one pair, then sum over the `length` pairs of a row and a column.",
+        "`Σ(a − za)(b − zb) = Σab − zb·Σa − za·Σb + length·za·zb`. Here Σa is the sum of a row of A, and Σb that of a "
         "column of B.",
         "`product - zero_b * rows[:, None] - zero_a * columns + length * zero_a * zero_b`",
     ),
     wrong={
-        "You left out the last term. Add length·zero_a·zero_b, since the other two terms subtract it twice.": _without(
+        "You left out the last term. Add `length·zero_a·zero_b`, since the other two terms subtract it twice.": _without(
             last=0
         ),
         "Your last term has the wrong sign: minus times minus is plus.": _without(last=-1),
-        "You swapped the zero points. Multiply zero_a by the sums of B's columns, and zero_b by the sums of A's "
+        "You swapped the zero points. Multiply `zero_a` by the sums of B's columns, and `zero_b` by the sums of A's "
         "rows.": called_with(lambda product, rows, columns, za, zb, length: (product, rows, columns, zb, za, length)),
-        "You added zero_a·zero_b once. Add it once per pair: `length` times.": called_with(
+        "You added `zero_a·zero_b` once. Add it once per pair: `length` times.": called_with(
             lambda *inputs: (*inputs[:-1], 1)
         ),
         "You only removed the product of the zero points. Each zero point also multiplies the values of the other matrix: "
@@ -91,7 +91,8 @@ def _chain(g: torch.Generator):
         "Go through the chain and keep track of whether the current tensor is float or integer. It starts as float.",
         "You need a conversion wherever the next operator takes the other kind, and one more at the end if the last tensor "
         "is integer.",
-        "kinds = [False, *(name in integer for name in operators), False]; count the positions where neighbours differ",
+        "`kinds = [False, *(name in integer for name in operators), False]`; count the positions where neighbours "
+        "differ",
     ),
     wrong={
         "You converted around every integer operator. Between two of them the tensor can stay integer, and engines make "
@@ -144,7 +145,7 @@ def conversions(operators, integer):
     inputs=lambda g: (randint(g, 5, 45) / 100 + 0.5 * randint(g, 0, 1), float(randint(g, 2, 9))),
     hints=(
         "Assume that the network took 1 second before. How many seconds does the faster part take now?",
-        "Now the network takes (1 − share) + share/gain seconds.",
+        "Now the network takes `(1 − share) + share/gain` seconds.",
         "`1 / (1 - share + share / gain)`",
     ),
     wrong={
@@ -156,11 +157,13 @@ def conversions(operators, integer):
         "You made the *other* part faster. `share` is the share of the time that becomes faster.": called_with(
             lambda share, gain: (1 - share, gain)
         ),
-        "You divided gain by share. The network cannot gain more than the kernel.": lambda share, gain: gain / share,
-        "You left out the part that does not become faster. It still takes 1 − share of the time.": lambda share, gain: (
+        "You divided `gain` by `share`. The network cannot gain more than the kernel.": lambda share, gain: (
+            gain / share
+        ),
+        "You left out the part that does not become faster. It still takes `1 − share` of the time.": lambda share, gain: (
             share * gain
         ),
-        "You assumed an infinitely fast kernel. It still takes share/gain.": lambda share, gain: 1 / (1 - share),
+        "You assumed an infinitely fast kernel. It still takes `share/gain`.": lambda share, gain: 1 / (1 - share),
         "You added the time saved to 1. Divide the old time by the new one.": lambda share, gain: (
             1 + share - share / gain
         ),
@@ -168,12 +171,12 @@ def conversions(operators, integer):
             share - share / gain
         ),
         "You subtracted 1. Return how many times as fast: 1 means no gain.": off_by(-1),
-        "You added share/gain to 1 without subtracting the old share. The part takes share/gain *instead of* "
-        "share.": lambda share, gain: 1 / (1 + share / gain),
+        "You added `share/gain` to 1 without subtracting the old share. The part takes `share/gain` *instead of* "
+        "`share`.": lambda share, gain: 1 / (1 + share / gain),
         "You multiplied the share by the gain. The part becomes faster, so divide its time by the "
         "gain.": lambda share, gain: 1 / (1 - share + share * gain),
-        "You subtracted share/gain. That is the time that the part still takes: subtract share and add "
-        "share/gain.": lambda share, gain: 1 / (1 - share / gain),
+        "You subtracted `share/gain`. That is the time that the part still takes: subtract `share` and add "
+        "`share/gain`.": lambda share, gain: 1 / (1 - share / gain),
     },
     properties=(
         Property(
@@ -210,7 +213,7 @@ def _build_and_run(g: torch.Generator):
     inputs=_build_and_run,
     hints=(
         "How much time does one batch save? How many batches make up for the build time?",
-        "The number of batches is build_ms / (slow_ms − fast_ms), rounded up. If nothing is saved, it is −1.",
+        "The number of batches is `build_ms / (slow_ms − fast_ms)`, rounded up. If nothing is saved, it is −1.",
         "`-1 if fast_ms >= slow_ms else -(-build_ms // (slow_ms - fast_ms))` (or `math.ceil` of the quotient)",
     ),
     wrong={
@@ -219,15 +222,15 @@ def _build_and_run(g: torch.Generator):
         "You returned a negative quotient. An engine that is not faster never pays off: return −1.": _batches(
             never=lambda build, saved: math.ceil(build / saved) if saved else -1
         ),
-        "You divided by fast_ms. A batch only saves slow_ms − fast_ms.": _batches(earned=lambda slow, fast: fast),
-        "You divided by slow_ms. A batch only saves slow_ms − fast_ms.": _batches(earned=lambda slow, fast: slow),
+        "You divided by `fast_ms`. A batch only saves `slow_ms − fast_ms`.": _batches(earned=lambda slow, fast: fast),
+        "You divided by `slow_ms`. A batch only saves `slow_ms − fast_ms`.": _batches(earned=lambda slow, fast: slow),
         "Your result is one too large if the quotient is an integer. Round up instead of adding one.": _batches(
             rounded=lambda batches: math.floor(batches) + 1
         ),
         "You did not round. Return a whole number of batches, rounded up.": _batches(rounded=float),
-        "You swapped slow_ms and fast_ms.": called_with(lambda build, slow, fast: (build, fast, slow)),
+        "You swapped `slow_ms` and `fast_ms`.": called_with(lambda build, slow, fast: (build, fast, slow)),
         "You returned 0 if it never pays off. Return −1.": _batches(never=lambda build, saved: 0),
-        "You returned None if it never pays off. Return −1.": _batches(never=lambda build, saved: None),
+        "You returned `None` if it never pays off. Return −1.": _batches(never=lambda build, saved: None),
         "You returned infinity if it never pays off. Return −1.": _batches(never=lambda build, saved: math.inf),
         "You returned the milliseconds that a batch saves. Divide the build time by them.": lambda build, slow, fast: (
             slow - fast if fast < slow else -1
@@ -287,9 +290,9 @@ def _only_the_fastest(names, ms, *table):
     inputs=_engine_table,
     hints=(
         "Drop the engines that exceed a limit, then compare the times of the rest.",
-        "An engine that meets a limit exactly is allowed. If none is left, return the string 'none'.",
-        "fit = [i for i in range(len(names)) if kib[i] <= kib_limit and lost[i] <= lost_limit]; "
-        'return names[min(fit, key=lambda i: ms[i])] if fit else "none"',
+        "An engine that meets a limit exactly is allowed. If none is left, return the string `'none'`.",
+        "`fit = [i for i in range(len(names)) if kib[i] <= kib_limit and lost[i] <= lost_limit]; return names[min(fit, "
+        'key=lambda i: ms[i])] if fit else "none"`',
     ),
     wrong={
         "You returned the fastest of all engines. Apply the limits first.": _fastest(fits=lambda small, exact: True),
@@ -310,7 +313,7 @@ def _only_the_fastest(names, ms, *table):
             fits=lambda small, exact: small or exact
         ),
         "You only tested the fastest of all. Drop what exceeds a limit first, then take the fastest of the rest.": _only_the_fastest,
-        'You returned None if nothing fits. Return the string "none".': changed(
+        'You returned `None` if nothing fits. Return the string `"none"`.': changed(
             lambda name: None if name == "none" else name
         ),
     },

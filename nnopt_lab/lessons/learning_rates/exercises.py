@@ -56,7 +56,7 @@ def _along(curve):
         "You return `peak` at every step. If you divided with `//`, use `/`: `//` drops the fraction.": _along(
             lambda t: 1
         ),
-        "You left out the parentheses: peak / 2 must multiply the whole sum (1 + cos).": (
+        "You left out the parentheses: `peak / 2` must multiply the whole sum (1 + cos).": (
             lambda step, steps, peak: peak / 2 + cos(pi * step / steps)
         ),
         "You used the sine. It starts at 0, so the rate would start at half of its peak: use the cosine.": _along(
@@ -99,20 +99,22 @@ def _triangle_with(share=lambda within, half: min(within, 2 * half - within) / h
     points=3,
     inputs=_triangular_inputs,
     hints=(
-        "A cycle takes 2·half_cycle steps: in a straight line from `low` up to `high`, and down again. Where in its "
+        "A cycle takes `2·half_cycle` steps: in a straight line from `low` up to `high`, and down again. Where in its "
         "cycle is this step?",
-        "`within = step % (2 * half_cycle)`. On the way up, the share of the rise is within / half_cycle; on the way "
-        "down, it is (2·half_cycle − within) / half_cycle.",
-        "within = step % (2 * half_cycle); "
-        "return low + (high - low) * min(within, 2 * half_cycle - within) / half_cycle",
+        "`within = step % (2 * half_cycle)`. On the way up, the share of the rise is `within / half_cycle`; on the way "
+        "down, it is `(2·half_cycle − within) / half_cycle`.",
+        "`within = step % (2 * half_cycle); return low + (high - low) * min(within, 2 * half_cycle - within) / "
+        "half_cycle`",
     ),
     wrong={
         "You jump from `high` back to `low`, like the teeth of a saw. After the way up comes a way down of the same "
         "length.": lambda step, half, low, high: low + (high - low) * (step % half) / half,
-        "You made the cycles twice as fast. `half_cycle` is only the way up; a whole cycle takes 2·half_cycle "
-        "steps.": called_with(lambda step, half, low, high: (step, half / 2, low, high)),
-        "You made the cycles twice as long. `half_cycle` is the way up alone; a whole cycle takes 2·half_cycle "
-        "steps.": called_with(lambda step, half, low, high: (step, 2 * half, low, high)),
+        "You made the cycles twice as fast. `half_cycle` is only the way up; a whole cycle takes `2·half_cycle` steps.": called_with(
+            lambda step, half, low, high: (step, half / 2, low, high)
+        ),
+        "You made the cycles twice as long. `half_cycle` is the way up alone; a whole cycle takes `2·half_cycle` steps.": called_with(
+            lambda step, half, low, high: (step, 2 * half, low, high)
+        ),
         "You turned the triangle upside down: yours starts at `high`. Start at `low`.": called_with(
             lambda step, half, low, high: (step, half, high, low)
         ),
@@ -125,8 +127,8 @@ def _triangle_with(share=lambda within, half: min(within, 2 * half - within) / h
         "You have the right shape, but it starts at 0. Add `low`.": called_with(
             lambda step, half, low, high: (step, half, 0, high - low)
         ),
-        "You are right in the first cycle, but then the rate falls for ever. Use the place *within* the cycle: step "
-        "modulo 2·half_cycle.": lambda step, half, low, high: low + (high - low) * min(step, 2 * half - step) / half,
+        "You are right in the first cycle, but then the rate falls for ever. Use the place *within* the cycle: `step` "
+        "modulo `2·half_cycle`.": lambda step, half, low, high: low + (high - low) * min(step, 2 * half - step) / half,
         "You left out the way down: yours stays at `high` for the second half of each cycle.": _triangle_with(
             lambda within, half: min(within / half, 1)
         ),
@@ -198,21 +200,21 @@ def _plateau_inputs(g: torch.Generator):
         "Keep three things: the best loss so far, the number of epochs in a row that were not better, and the rate.",
         "A loss is better only if it is below the *best* so far. When the count exceeds `patience`, multiply the rate "
         "by `factor` and set the count to 0; keep the best loss.",
-        "for loss in losses: bad = 0 if loss < best else bad + 1; best = min(best, loss); "
-        "if bad > patience: rate, bad = rate * factor, 0; rates.append(rate)",
+        "`for loss in losses: bad = 0 if loss < best else bad + 1; best = min(best, loss); if bad > patience: rate, "
+        "bad = rate * factor, 0; rates.append(rate)`",
     ),
     wrong={
         "You lower the rate one epoch too early. `patience` epochs without progress are tolerated; the next one lowers "
         "the rate.": _plateau_with(allowed=lambda patience: patience - 1),
         "You lower the rate one epoch too late. `patience` epochs without progress are tolerated; the next one lowers "
-        "the rate: count > patience.": _plateau_with(allowed=lambda patience: patience + 1),
+        "the rate: count > `patience`.": _plateau_with(allowed=lambda patience: patience + 1),
         "You never lower the rate. If you compare each loss with the previous one, swings hide the plateau: compare it "
         "with the best so far.": _plateau_with(previous=True),
         "You ignored `patience`, so every epoch without progress lowers the rate. Count them, and cut when the count "
         "exceeds `patience`.": _plateau_with(allowed=lambda patience: 0),
         "You started with the first loss as the best, and then counted it as an epoch without progress. Start with "
-        "math.inf.": _plateau_with(first=lambda losses: losses[0]),
-        "You started with a best loss of 0, so no loss is ever better. Start with math.inf.": _plateau_with(
+        "`math.inf`.": _plateau_with(first=lambda losses: losses[0]),
+        "You started with a best loss of 0, so no loss is ever better. Start with `math.inf`.": _plateau_with(
             first=lambda losses: 0
         ),
         "You went on counting after the first cut, so every further epoch cuts again. Set the count to 0 after a "
@@ -222,7 +224,7 @@ def _plateau_inputs(g: torch.Generator):
         "You subtracted `factor`, so the rate becomes negative. Multiply by it.": _plateau_with(
             cut=lambda rate, factor, start: rate - factor
         ),
-        "You multiplied by 1 − factor. Multiply by `factor` itself: it is what remains, not what is taken off.": (
+        "You multiplied by `1 − factor`. Multiply by `factor` itself: it is what remains, not what is taken off.": (
             _plateau_with(cut=lambda rate, factor, start: rate * (1 - factor))
         ),
         "You divided by `factor`, which is below 1, so the rate grows. Multiply by it.": _plateau_with(
@@ -275,39 +277,40 @@ def _smoothed_with(
     points=3,
     inputs=_smooth_inputs,
     hints=(
-        "Keep a state that starts at 0: s = beta·s + (1 − beta)·loss. It is far too small at first. Why?",
-        "After t losses, the weights in s add up to 1 − beta^t. Divide by that, with t = 1 (not 0) for the first loss.",
-        "for t, loss in enumerate(losses, 1): state = beta * state + (1 - beta) * loss; "
-        "means.append(state / (1 - beta**t))",
+        "Keep a state that starts at 0: `s = beta·s + (1 − beta)·loss`. It is far too small at first. Why?",
+        "After t losses, the weights in s add up to `1 − beta^t`. Divide by that, with t = 1 (not 0) for the first "
+        "loss.",
+        "`for t, loss in enumerate(losses, 1): state = beta * state + (1 - beta) * loss; means.append(state / (1 - "
+        "beta**t))`",
     ),
     wrong={
-        "You left out the correction, so your mean starts near 0 and seems to *rise* for the first 1/(1 − beta) steps. "
-        "Divide by 1 − beta^t.": _smoothed_with(lambda state, beta, t: state),
-        "You started from the first loss. It keeps the weight beta^t, so one unlucky batch tilts the whole curve. "
-        "Start at 0 and divide by 1 − beta^t.": _smoothed_with(lambda state, beta, t: state, from_first=True),
-        "You swapped the weights, so yours hardly smooths. `beta` belongs to the past, 1 − beta to the new loss.": (
+        "You left out the correction, so your mean starts near 0 and seems to *rise* for the first `1/(1 − beta)` "
+        "steps. Divide by `1 − beta^t`.": _smoothed_with(lambda state, beta, t: state),
+        "You started from the first loss. It keeps the weight `beta^t`, so one unlucky batch tilts the whole curve. "
+        "Start at 0 and divide by `1 − beta^t`.": _smoothed_with(lambda state, beta, t: state, from_first=True),
+        "You swapped the weights, so yours hardly smooths. `beta` belongs to the past, `1 − beta` to the new loss.": (
             called_with(lambda losses, beta: (losses, 1 - beta))
         ),
-        "You started t at 2. After the *first* loss the weights add up to 1 − beta, so t is 1 there.": _smoothed_with(
+        "You started t at 2. After the *first* loss the weights add up to `1 − beta`, so t is 1 there.": _smoothed_with(
             lambda state, beta, t: state / (1 - beta ** (t + 1))
         ),
-        "You multiplied by 1 − beta^t. The state is too small at first, so divide by it.": _smoothed_with(
+        "You multiplied by `1 − beta^t`. The state is too small at first, so divide by it.": _smoothed_with(
             lambda state, beta, t: state * (1 - beta**t)
         ),
-        "You divided by 1 − beta·t. The weights in the state add up to 1 − beta^t: use a power (`**`).": _smoothed_with(
+        "You divided by `1 − beta·t`. The weights in the state add up to `1 − beta^t`: use a power (`**`).": _smoothed_with(
             lambda state, beta, t: state / (1 - beta * t)
         ),
-        "You divided by beta^t. The weights in the state add up to 1 − beta^t.": _smoothed_with(
+        "You divided by `beta^t`. The weights in the state add up to `1 − beta^t`.": _smoothed_with(
             lambda state, beta, t: state / beta**t
         ),
         "You put the corrected value back into the state, so the correction is applied again and again. Keep the two "
         "apart.": _smoothed_with(fed_back=True),
-        "You added each loss with weight 1. The new loss has the weight 1 − beta, so that all weights add up to "
-        "1 − beta^t.": _smoothed_with(weight=lambda beta: 1),
-        "You added each loss with weight 1, or divided by 1 − beta at every step. Give the new loss the weight 1 − beta, "
-        "and divide by 1 − beta^t.": _smoothed_with(lambda state, beta, t: state, weight=lambda beta: 1),
+        "You added each loss with weight 1. The new loss has the weight `1 − beta`, so that all weights add up to `1 − "
+        "beta^t`.": _smoothed_with(weight=lambda beta: 1),
+        "You added each loss with weight 1, or divided by `1 − beta` at every step. Give the new loss the weight `1 − "
+        "beta`, and divide by `1 − beta^t`.": _smoothed_with(lambda state, beta, t: state, weight=lambda beta: 1),
         "You averaged all losses so far with equal weights. Older losses must count less: each step multiplies their "
-        "weight by beta.": lambda losses, beta: [sum(losses[:t]) / t for t in range(1, len(losses) + 1)],
+        "weight by `beta`.": lambda losses, beta: [sum(losses[:t]) / t for t in range(1, len(losses) + 1)],
     },
     properties=(
         Property(
@@ -359,8 +362,8 @@ def _steepest_with(distance=lambda a, b: log(b / a), best=min, picked=lambda rat
         "Between neighbours i and i + 1, the slope is the change of the loss divided by the change of the *logarithm* of "
         "the rate.",
         "The steepest fall is the smallest (most negative) slope; return the rate at its lower end.",
-        "slopes = [(losses[i + 1] - losses[i]) / math.log(rates[i + 1] / rates[i]) for i in range(len(rates) - 1)]; "
-        "return rates[slopes.index(min(slopes))]",
+        "`slopes = [(losses[i + 1] - losses[i]) / math.log(rates[i + 1] / rates[i]) for i in range(len(rates) - 1)]; "
+        "return rates[slopes.index(min(slopes))]`",
     ),
     wrong={
         "You divided by the difference of the rates themselves. On a logarithmic axis, 0.001 is as far from 0.002 as 1 "
@@ -442,8 +445,8 @@ def _pegasos_with(
         "The rate is 1/(λt). An example counts only if its margin y·w·x is below 1; the others have no gradient.",
         "The step has two parts. The penalty multiplies w by 1 − rate·λ. The examples add rate times the mean over the "
         "*batch* of y·x (zero for those that don't count).",
-        "rate = 1 / (regularization * t); wrong = (y * (x @ weight) < 1).float(); "
-        "return (1 - rate * regularization) * weight + rate * ((wrong * y) @ x) / len(y)",
+        "`rate = 1 / (regularization * t); wrong = (y * (x @ weight) < 1).float(); return (1 - rate * regularization) "
+        "* weight + rate * ((wrong * y) @ x) / len(y)`",
     ),
     wrong={
         "You used t + 1 for t, so your first step would have the rate 1/(2λ). Here t counts from 1: the rate is "
@@ -463,7 +466,7 @@ def _pegasos_with(
             kept=lambda rate, regularization: 1 - rate * regularization / 2
         ),
         "You used the rate 1/t. Divide by λ, too: 1/(λt).": _pegasos_with(rate=lambda regularization, t: 1 / t),
-        "You multiplied by t instead of dividing: `1 / λ * t` is t/λ. Write 1 / (λ * t).": _pegasos_with(
+        "You multiplied by t instead of dividing: `1 / λ * t` is t/λ. Write `1 / (λ * t)`.": _pegasos_with(
             rate=lambda regularization, t: t / regularization
         ),
         "You forgot the reciprocal: your rate is λt, which grows. It is 1/(λt).": _pegasos_with(

@@ -33,13 +33,13 @@ def _number_and_format(g: torch.Generator):
     points=2,
     inputs=_number_and_format,
     hints=(
-        "Between 2^e and 2^(e + 1) there are 2^mantissa_bits numbers, equally spaced. Which e applies to |x|?",
-        "e = ⌊log₂|x|⌋, but at least smallest_exponent, since subnormal numbers are as far apart as the smallest normal "
-        "ones. The gap is 2^(e − mantissa_bits).",
+        "Between 2^e and 2^(e + 1) there are `2^mantissa_bits` numbers, equally spaced. Which e applies to |x|?",
+        "e = ⌊log₂|x|⌋, but at least `smallest_exponent`, since subnormal numbers are as far apart as the smallest "
+        "normal ones. The gap is `2^(e − mantissa_bits)`.",
         "`2.0 ** (max(math.floor(math.log2(abs(x))), smallest_exponent) - mantissa_bits)`",
     ),
     wrong={
-        "You let the gap shrink below 2^smallest_exponent. There the numbers are subnormal, as far apart as the "
+        "You let the gap shrink below `2^smallest_exponent`. There the numbers are subnormal, as far apart as the "
         "smallest normal ones.": called_with(lambda x, bits, smallest: (x, bits, -1000)),
         "You made the gap proportional to x. It is constant between two powers of two and doubles at the next one: "
         "use ⌊log₂|x|⌋.": lambda x, bits, smallest: abs(x) * 2.0**-bits,
@@ -51,11 +51,11 @@ def _number_and_format(g: torch.Generator):
         "You returned half of the gap, the largest rounding error. Return the distance between neighbours.": scaled(
             1 / 2
         ),
-        "Your gap is twice too large. The 1 before the point is not a mantissa bit: the gap is 2^(e − mantissa_bits).": scaled(
+        "Your gap is twice too large. The 1 before the point is not a mantissa bit: the gap is `2^(e − mantissa_bits)`.": scaled(
             2
         ),
         "You returned the gap at 1. The gap grows with the exponent of x.": lambda x, bits, smallest: 2.0**-bits,
-        "You returned the distance between two powers of two. Divide it by the 2^mantissa_bits numbers in it.": called_with(
+        "You returned the distance between two powers of two. Divide it by the `2^mantissa_bits` numbers in it.": called_with(
             lambda x, bits, smallest: (x, 0, smallest)
         ),
         "You returned the gap next to zero. The gap grows with the exponent of x.": called_with(
@@ -66,13 +66,13 @@ def _number_and_format(g: torch.Generator):
         "You did not round the exponent. The gap is constant between two powers of two: use ⌊log₂|x|⌋.": partial(
             _gap, whole=float
         ),
-        "You limited the exponent of the gap. Limit the exponent of x to at least smallest_exponent first, and "
-        "subtract mantissa_bits after that.": lambda x, bits, smallest: 2.0 ** max(_exponent(x) - bits, smallest),
-        "You added mantissa_bits. Each further bit halves the gap: subtract them.": called_with(
+        "You limited the exponent of the gap. Limit the exponent of x to at least `smallest_exponent` first, and "
+        "subtract `mantissa_bits` after that.": lambda x, bits, smallest: 2.0 ** max(_exponent(x) - bits, smallest),
+        "You added `mantissa_bits`. Each further bit halves the gap: subtract them.": called_with(
             lambda x, bits, smallest: (x, -bits, smallest)
         ),
-        "You took the smaller of the two exponents. Below 2^smallest_exponent the gap no longer shrinks: take the larger "
-        "one.": lambda x, bits, smallest: 2.0 ** (min(_exponent(x), smallest) - bits),
+        "You took the smaller of the two exponents. Below `2^smallest_exponent` the gap no longer shrinks: take the "
+        "larger one.": lambda x, bits, smallest: 2.0 ** (min(_exponent(x), smallest) - bits),
         "You returned the exponent of the gap. The gap is 2 to that power.": lambda x, bits, smallest: float(
             max(_exponent(x), smallest) - bits
         ),
@@ -121,9 +121,9 @@ def _numbers_with_two_bits_more(g: torch.Generator):
     inputs=_numbers_with_two_bits_more,
     hints=(
         "The format's numbers near x are multiples of the gap at x. How do you round to a multiple?",
-        "The gap of each number is 2^(⌊log₂|x|⌋ − mantissa_bits), a tensor. Divide by it, round, and multiply by it again. "
-        "`torch.round` rounds ties to even.",
-        "step = 2.0 ** (x.abs().log2().floor() - mantissa_bits); return (x / step).round() * step",
+        "The gap of each number is `2^(⌊log₂|x|⌋ − mantissa_bits)`, a tensor. Divide by it, round, and multiply by it "
+        "again. `torch.round` rounds ties to even.",
+        "`step = 2.0 ** (x.abs().log2().floor() - mantissa_bits); return (x / step).round() * step`",
     ),
     wrong={
         "You cut the bits off, which rounds towards zero: half a gap too small on average. Round to the nearest.": _rounded(
@@ -137,7 +137,7 @@ def _numbers_with_two_bits_more(g: torch.Generator):
         "counted, and a number between 2^e and 2^(e + 1) has the exponent e.": called_with(
             lambda x, bits: (x, bits - 1)
         ),
-        "You kept one bit too many. The gap is 2^(e − mantissa_bits).": called_with(lambda x, bits: (x, bits + 1)),
+        "You kept one bit too many. The gap is `2^(e − mantissa_bits)`.": called_with(lambda x, bits: (x, bits + 1)),
         "You rounded all numbers to multiples of the same gap, which is fixed point. Each number has the gap of its "
         "own exponent.": lambda x, bits: (x * 2**bits).round() / 2**bits,
         "You used the gap of the largest number for all, as block formats do. Each number has the gap of its own "
@@ -146,7 +146,7 @@ def _numbers_with_two_bits_more(g: torch.Generator):
         "each number.": lambda x, bits: (x * 10**bits).round() / 10**bits,
         "You returned the numbers unchanged. Either you kept more bits (as a cast to bf16 does), or you did not round "
         "log₂|x| down, so that every number is a multiple of its gap.": lambda x, bits: x,
-        "You took the logarithm of negative numbers, which is NaN. Compute the exponent from x.abs().": _rounded(
+        "You took the logarithm of negative numbers, which is NaN. Compute the exponent from `x.abs()`.": _rounded(
             exponent=lambda x: x.log2().floor()
         ),
         "You always rounded up. Round to the nearest.": _rounded(torch.ceil),
@@ -209,7 +209,7 @@ def _shift(measure=lambda g: g.abs().max(), whole=math.floor, log=math.log2):
     inputs=_gradients,
     hints=(
         "One gradient decides: the one that reaches the limit first.",
-        "max|g| · 2^k ≤ largest, so k ≤ log₂(largest / max|g|), and k is an integer.",
+        "`max|g| · 2^k ≤ largest`, so `k ≤ log₂(largest / max|g|)`, and k is an integer.",
         "`math.floor(math.log2(largest / gradients.abs().max().item()))`",
     ),
     wrong={
@@ -238,7 +238,7 @@ def _shift(measure=lambda g: g.abs().max(), whole=math.floor, log=math.log2):
         "You used the sum, which leaves part of the range unused: no gradient is as large as the sum. Use the largest "
         "magnitude.": _shift(lambda g: g.abs().sum()),
         "Your k is one too large: at that k the largest gradient is beyond the limit.": off_by(1),
-        "You divided the wrong way round. The factor is largest / max|g|.": _shift(
+        "You divided the wrong way round. The factor is `largest / max|g|`.": _shift(
             log=lambda ratio: math.log2(1 / ratio)
         ),
         "You used the decimal logarithm. Use log₂.": _shift(log=math.log10),
@@ -292,8 +292,8 @@ def _scaler_state(g: torch.Generator):
         "There are three cases: an overflow, a good step that completes the interval, and a good step that does not.",
         "After an overflow: half the scale, count 0, do not apply. Otherwise add 1 to the count; if it reaches the "
         "interval, double the scale and set the count to 0. Apply the step in both cases.",
-        "if overflow: return scale / 2, 0, False; if good + 1 == interval: return scale * 2, 0, True; "
-        "return scale, good + 1, True",
+        "`if overflow: return scale / 2, 0, False; if good + 1 == interval: return scale * 2, 0, True; return scale, "
+        "good + 1, True`",
     ),
     wrong={
         "You apply the step after an overflow. The gradients contain inf or NaN, and then the weights would, "
@@ -326,13 +326,13 @@ def _scaler_state(g: torch.Generator):
         "You halve the scale after enough good steps. Double it.": _step(
             completed=lambda scale, good: (scale / 2, 0, True)
         ),
-        "You double one step too early. With this step, there are good + 1 good steps in a row.": _step(
+        "You double one step too early. With this step, there are `good + 1` good steps in a row.": _step(
             enough=lambda good, interval: good + 2 >= interval
         ),
         "You do not apply the step that doubles the scale. It is a good step: apply it.": _step(
             completed=lambda scale, good: (scale * 2, 0, False)
         ),
-        "You do not count the good step: return good + 1.": _step(counted=lambda scale, good: (scale, good, True)),
+        "You do not count the good step: return `good + 1`.": _step(counted=lambda scale, good: (scale, good, True)),
         "Your count is 1 after an overflow. It is 0: there has been no good step since.": _step(
             overflowed=lambda scale, good: (scale / 2, 1, False)
         ),
@@ -385,7 +385,7 @@ def _scaled_gradients(g: torch.Generator):
         "What must be float32 before you divide by the scale? And what is rounded to fp16 at the end?",
         "Convert the gradient to float32, divide it by the scale, multiply by the rate, and subtract it from the master. "
         "The copy is the new master, rounded.",
-        "updated = master - rate * (gradient.float() / scale); return updated, updated.half()",
+        "`updated = master - rate * (gradient.float() / scale); return updated, updated.half()`",
     ),
     wrong={
         "You divided by the scale in fp16, so the gradient underflows after all. Convert to float32 first, then "
@@ -481,10 +481,10 @@ def _layer(g: torch.Generator):
     inputs=_layer,
     hints=(
         "Compute the scales first: one for all of x, and one per row of the weight, each the largest magnitude / 127.",
-        "q = round(x / s), and r = round(weight / t) with t of shape [M, 1]. The sums of q·r are integers. Multiply them by "
-        "s and by the t of their row.",
-        "s = x.abs().max() / 127; t = weight.abs().amax(1, keepdim=True) / 127; "
-        "return ((x / s).round() @ (weight / t).round().T) * s * t.T",
+        "`q = round(x / s)`, and `r = round(weight / t)` with t of shape `[M, 1]`. The sums of q·r are integers. "
+        "Multiply them by s and by the t of their row.",
+        "`s = x.abs().max() / 127; t = weight.abs().amax(1, keepdim=True) / 127; return ((x / s).round() @ (weight / "
+        "t).round().T) * s * t.T`",
     ),
     wrong={
         "You multiplied the floats. Round both to integers first.": lambda x, weight: x @ weight.T,

@@ -19,15 +19,15 @@ def _two_times(g: torch.Generator):
     points=3,
     inputs=_two_times,
     hints=(
-        "Write Amdahl's law for the time: many = one · (s + (1 − s)/threads). Solve it for s.",
-        "Divide by `one` and move all terms with s to one side: many/one − 1/threads = s · (1 − 1/threads).",
+        "Write Amdahl's law for the time: `many = one · (s + (1 − s)/threads)`. Solve it for s.",
+        "Divide by `one` and move all terms with s to one side: `many/one − 1/threads = s · (1 − 1/threads)`.",
         "`(many / one - 1 / threads) / (1 - 1 / threads)`",
     ),
     wrong={
-        "You returned the remaining share of the time. Part of it is divided work: take 1/threads into account.": (
+        "You returned the remaining share of the time. Part of it is divided work: take `1/threads` into account.": (
             lambda one, many, n: many / one
         ),
-        "You returned the distance to the ideal time. For s = 1 it is 1 − 1/threads: divide by that.": (
+        "You returned the distance to the ideal time. For s = 1 it is `1 − 1/threads`: divide by that.": (
             lambda one, many, n: many / one - 1 / n
         ),
         "You returned the efficiency, the speed-up divided by the ideal one. Solve Amdahl's law for s instead.": (
@@ -37,7 +37,7 @@ def _two_times(g: torch.Generator):
             lambda one, many, n: 1 - one / many / n
         ),
         "You returned the parallel share. The serial share is 1 minus that.": changed(lambda share: 1 - share),
-        "You used the speed-up, one/many. The formula needs the remaining share of the time, many/one.": (
+        "You used the speed-up, `one/many`. The formula needs the remaining share of the time, `many/one`.": (
             called_with(lambda one, many, n: (many, one, n))
         ),
         "You returned the serial time. Divide it by the time with one thread to get a share.": (
@@ -50,7 +50,7 @@ def _two_times(g: torch.Generator):
         ),
         "You limited the share to the range from 0 to 1. Return it as it is: above 1, threads made it slower, and below 0 "
         "they brought something else, such as cache.": changed(lambda share: min(1.0, max(0.0, share))),
-        "You assumed two threads. Use 1/threads instead of 1/2.": (called_with(lambda one, many, n: (one, many, 2))),
+        "You assumed two threads. Use `1/threads` instead of 1/2.": called_with(lambda one, many, n: (one, many, 2)),
     },
     properties=(
         Property(
@@ -97,8 +97,8 @@ def _epoch(
     hints=(
         "Without workers, each batch is read first and then computed. With workers, both happen at the same time. Which of "
         "the two waits for the other?",
-        "w workers deliver a batch every read/w seconds, and the network takes one every `compute` seconds. The slower of "
-        "the two sets the pace. The start counts once.",
+        "w workers deliver a batch every `read/w` seconds, and the network takes one every `compute` seconds. The "
+        "slower of the two sets the pace. The start counts once.",
         "`batches * (read + compute) if workers == 0 else start + batches * max(read / workers, compute)`",
     ),
     wrong={
@@ -113,10 +113,9 @@ def _epoch(
         "You added reading and computing. With workers they happen at the same time, and the slower one sets the pace.": (
             _epoch(lambda read, compute, workers: read / workers + compute)
         ),
-        "You counted one worker. Several read different batches at once: together they deliver one every read/workers.": (
-            _epoch(lambda read, compute, workers: max(read, compute))
-        ),
-        "You ignored reading. If read/workers is larger than compute, the workers set the pace.": (
+        "You counted one worker. Several read different batches at once: together they deliver one every "
+        "`read/workers`.": _epoch(lambda read, compute, workers: max(read, compute)),
+        "You ignored reading. If `read/workers` is larger than `compute`, the workers set the pace.": (
             _epoch(lambda read, compute, workers: compute)
         ),
         "You took the faster of the two. The *slower* one sets the pace: max, not min.": (
@@ -146,7 +145,7 @@ def _epoch(
             if workers
             else start + n * max(read, compute)
         ),
-        "You ignored computing. If it is slower than read/workers, the network sets the pace.": (
+        "You ignored computing. If it is slower than `read/workers`, the network sets the pace.": (
             _epoch(lambda read, compute, workers: read / workers)
         ),
         "You took the larger of the start and the rest. The rest begins after the start: add them.": (
@@ -154,8 +153,8 @@ def _epoch(
                 start * (workers > 0), _epoch(starts=lambda b, w: 0)(n, read, compute, workers, start)
             )
         ),
-        "You also waited for the first batch. The exercise leaves that out: the start, then batches times the slower of the "
-        "two.": lambda n, read, compute, workers, start: (
+        "You also waited for the first batch. The exercise leaves that out: the start, then `batches` times the slower "
+        "of the two.": lambda n, read, compute, workers, start: (
             epoch_seconds(n, read, compute, workers, start) + read * (workers > 0)
         ),
         "You computed one batch. An epoch has `batches` of them.": (
@@ -198,9 +197,9 @@ def _dealt(
     inputs=_a_sampler,
     hints=(
         "How many pictures does each process read if all must read equally many and none may be left out?",
-        "ceil(length / processes) each. Process `rank` takes rank, rank + processes, and so on. Positions beyond the end "
-        "start again at 0.",
-        "each = -(-length // processes); return [p % length for p in range(rank, each * processes, processes)]",
+        "`ceil(length / processes)` each. Process `rank` takes `rank`, `rank + processes`, and so on. Positions beyond "
+        "the end start again at 0.",
+        "`each = -(-length // processes); return [p % length for p in range(rank, each * processes, processes)]`",
     ),
     wrong={
         "You did not pad, so some processes read one picture less, take one step less, and the others wait for them "
@@ -208,21 +207,21 @@ def _dealt(
         "You dropped the rest, as `drop_last=True` does. Here every picture must be read: pad from position 0.": (
             _dealt(end=lambda n, p: n - n % p)
         ),
-        "You cut the list into blocks. DistributedSampler deals positions like cards: process 0 gets 0, processes, "
-        "2·processes, and so on.": lambda n, p, r: [at % n for at in range(r * -(-n // p), (r + 1) * -(-n // p))],
+        "You cut the list into blocks. `DistributedSampler` deals positions like cards: process 0 gets 0, `processes`, "
+        "`2·processes`, and so on.": lambda n, p, r: [at % n for at in range(r * -(-n // p), (r + 1) * -(-n // p))],
         "You padded with the last picture. Padding starts again at the first.": (
             _dealt(lambda at, n, r: min(at, n - 1))
         ),
         "You padded although the pictures divide evenly. Round up instead of adding one.": (
             _dealt(end=lambda n, p: (n // p + 1) * p)
         ),
-        "Some of your positions are beyond the end. Padding starts again at 0: use % length.": (
+        "Some of your positions are beyond the end. Padding starts again at 0: use `% length`.": (
             _dealt(lambda at, n, r: at)
         ),
-        "You cut the list into blocks, and not all are equally long. Deal positions like cards: rank, rank + processes, "
-        "and so on.": lambda n, p, r: list(range(r * n // p, (r + 1) * n // p)),
-        "You cut the list into blocks of ceil(length / processes), so the last process gets too few. Deal positions like "
-        "cards: rank, rank + processes, and so on.": lambda n, p, r: list(
+        "You cut the list into blocks, and not all are equally long. Deal positions like cards: `rank`, `rank + "
+        "processes`, and so on.": lambda n, p, r: list(range(r * n // p, (r + 1) * n // p)),
+        "You cut the list into blocks of `ceil(length / processes)`, so the last process gets too few. Deal positions "
+        "like cards: `rank`, `rank + processes`, and so on.": lambda n, p, r: list(
             range(r * -(-n // p), min((r + 1) * -(-n // p), n))
         ),
         "You padded with position 0 in every process. All processes together start again at 0: the first that needs a "
@@ -230,7 +229,7 @@ def _dealt(
         "You padded with the process's own last position. Dealing continues and starts again at 0.": lambda n, p, r: [
             at if at < n else at - p for at in range(r, -(-n // p) * p, p)
         ],
-        "You started at rank + 1. Ranks count from 0: start at `rank`.": lambda n, p, r: [
+        "You started at `rank + 1`. Ranks count from 0: start at `rank`.": lambda n, p, r: [
             at % n for at in range(r + 1, -(-n // p) * p + 1, p)
         ],
         "You padded with the process's own first position. Dealing continues and starts again at 0.": (
@@ -239,7 +238,7 @@ def _dealt(
     },
     properties=(
         Property(
-            "All processes read equally many pictures: ceil(length / processes).",
+            "All processes read equally many pictures: `ceil(length / processes)`.",
             lambda places, length, processes, rank: len(places) == -(-length // processes),
         ),
     ),
@@ -269,8 +268,8 @@ def _weighed(weight=lambda count, counts: len(counts) * count / sum(counts)):
     points=4,
     inputs=_counts,
     hints=(
-        "The mean over all N pictures is Σ (n_r/N) · mean_r, and DDP computes Σ (1/P) · weight_r · mean_r.",
-        "Set the two equal, term by term: weight_r / P = n_r / N.",
+        "The mean over all N pictures is `Σ (n_r/N) · mean_r`, and DDP computes `Σ (1/P) · weight_r · mean_r`.",
+        "Set the two equal, term by term: `weight_r / P = n_r / N`.",
         "`[len(counts) * n / sum(counts) for n in counts]`",
     ),
     wrong={
@@ -291,7 +290,7 @@ def _weighed(weight=lambda count, counts: len(counts) * count / sum(counts)):
         "You returned 1/P. DDP already divides by P, and unequal shares need unequal weights.": (
             _weighed(lambda n, counts: 1 / len(counts))
         ),
-        "You returned N/n_r. Return P · n_r/N: the weight is proportional to the share of the pictures.": (
+        "You returned `N/n_r`. Return `P · n_r/N`: the weight is proportional to the share of the pictures.": (
             _weighed(lambda n, counts: sum(counts) / n)
         ),
         "You divided by the number of processes. DDP already does that: multiply by it, and divide by N.": (
@@ -303,7 +302,7 @@ def _weighed(weight=lambda count, counts: len(counts) * count / sum(counts)):
         "You returned the share of the *other* processes. Use the process's own share, times P.": (
             _weighed(lambda n, counts: 1 - n / sum(counts))
         ),
-        "You rounded the weights. Keep them as floats, with / instead of //.": (
+        "You rounded the weights. Keep them as floats, with `/` instead of `//`.": (
             _weighed(lambda n, counts: float(len(counts) * n // sum(counts)))
         ),
         "You divided by the smallest count. Divide by the mean count, so that the weights sum to the number of processes.": (
@@ -411,8 +410,8 @@ def _held(pieces=lambda split, processes: processes if split else 1, **costs):
     hints=(
         "A float32 has four bytes. Which values belong to one parameter: itself, its gradient, and what does Adam keep?",
         "4 + 4 + 8 bytes per parameter. Each of the three is divided by `processes` if it is in `split`.",
-        'costs = {"weights": 4, "gradients": 4, "moments": 8}; return sum(c * parameters / (processes if what in split '
-        "else 1) for what, c in costs.items())",
+        '`costs = {"weights": 4, "gradients": 4, "moments": 8}; return sum(c * parameters / (processes if what in '
+        "split else 1) for what, c in costs.items())`",
     ),
     wrong={
         "You counted one moment. Adam keeps two per parameter: 8 bytes.": _held(moments=4),

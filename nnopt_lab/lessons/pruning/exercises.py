@@ -20,7 +20,7 @@ def _with_ties(g: torch.Generator, *shape: int) -> torch.Tensor:
     points=2,
     inputs=lambda g: (decimals(g, randint(g, 3, 5), randint(g, 2, 3), 2, 2, places=2),),
     hints=(
-        "The weight has shape [out, in, kh, kw], and filter number o is weight[o]. Return one number per filter.",
+        "The weight has shape `[out, in, kh, kw]`, and filter number o is `weight[o]`. Return one number per filter.",
         "Take magnitudes first, then sum over all axes except axis 0.",
         "`weight.abs().sum(dim=(1, 2, 3))`",
     ),
@@ -84,7 +84,7 @@ def _in_order(result, scores, count):
     hints=(
         "All levels hold the same number of scores, however far apart these are. Only the rank of each score counts.",
         "`argsort` tells which score comes first, second, …. You need the reverse: the place of each score. That is "
-        "the argsort of the argsort (both with stable=True).",
+        "the `argsort` of the `argsort` (both with `stable=True`).",
         "`ranks = scores.argsort(stable=True).argsort(stable=True)`, and the levels are `ranks * count // len(scores)`.",
     ),
     wrong={
@@ -98,7 +98,7 @@ def _in_order(result, scores, count):
         "You sorted in descending order, so level 0 holds the most important scores. It must hold the smallest.": (
             lambda s, c: s.argsort(stable=True, descending=True).argsort() * c // len(s)
         ),
-        "You counted levels from 1. Count them from 0 to count − 1.": off_by(1),
+        "You counted levels from 1. Count them from 0 to `count − 1`.": off_by(1),
         "You put the highest score into level `count`, which does not exist. Count ranks from 0, and multiply by `count` "
         "before you divide by the number of scores.": lambda s, c: pruning.ranks(s) // (len(s) // c),
         "You returned ranks. Scale them to levels: multiply by `count`, then divide by the number of scores.": (
@@ -152,14 +152,14 @@ def _keeps_the_largest(mask, wanted, weight, keep):
     points=3,
     inputs=_weight_and_keep,
     hints=(
-        "Exactly `keep` entries of the mask are True, even if several weights are equally large.",
+        "Exactly `keep` entries of the mask are `True`, even if several weights are equally large.",
         "`torch.topk` of the flattened magnitudes gives the *positions* of the largest. A threshold fails if there are "
         "ties.",
-        "mask = torch.zeros(weight.numel(), dtype=torch.bool); "
-        "mask[weight.abs().flatten().topk(keep).indices] = True; return mask.reshape(weight.shape)",
+        "`mask = torch.zeros(weight.numel(), dtype=torch.bool); mask[weight.abs().flatten().topk(keep).indices] = "
+        "True; return mask.reshape(weight.shape)`",
     ),
     wrong={
-        "You inverted the mask. Set True where a weight stays.": changed(torch.logical_not),
+        "You inverted the mask. Set `True` where a weight stays.": changed(torch.logical_not),
         "You kept the `keep` smallest weights. Keep the largest.": lambda w, k: _by_topk(w, k, largest=False),
         "You sorted the signed weights, so large negative ones went first. Importance is the magnitude.": (
             lambda w, k: pruning.magnitude_mask(w, k)
@@ -172,7 +172,7 @@ def _keeps_the_largest(mask, wanted, weight, keep):
             lambda w, k: (w, w.numel() - k)
         ),
         "You returned the right mask, but flat. Give it the shape of `weight`.": lambda w, k: _by_topk(w, k).flatten(),
-        "You returned the pruned weights. Return the mask: True where a weight stays.": (
+        "You returned the pruned weights. Return the mask: `True` where a weight stays.": (
             lambda w, k: w * _by_topk(w, k)
         ),
     },
@@ -201,14 +201,14 @@ def _step(g: torch.Generator):
     inputs=_step,
     hints=(
         "At step 0 nothing is pruned; at the last step the share `final` is.",
-        "The part that is still to be pruned shrinks with the cube of the time that is left: (1 − step/steps)³.",
+        "The part that is still to be pruned shrinks with the cube of the time that is left: `(1 − step/steps)³`.",
         "`final * (1 - (1 - step / steps) ** 3)`",
     ),
     wrong={
-        "You drew a straight line. The cubic schedule prunes fast at first, when many weights are superfluous: cube the "
-        "time that is left, 1 − step/steps.": (lambda step, steps, final: final * step / steps),
-        "You cubed the time that has passed, so your schedule starts slowly and ends fast. Cube the time that is *left*, "
-        "1 − step/steps.": (lambda step, steps, final: final * (step / steps) ** 3),
+        "You drew a straight line. The cubic schedule prunes fast at first, when many weights are superfluous: cube "
+        "the time that is left, `1 − step/steps`.": lambda step, steps, final: final * step / steps,
+        "You cubed the time that has passed, so your schedule starts slowly and ends fast. Cube the time that is "
+        "*left*, `1 − step/steps`.": lambda step, steps, final: final * (step / steps) ** 3,
         "You returned the share of weights that stay. Return the share that is gone.": changed(lambda s: 1 - s),
         "You returned the share that is still *to be* pruned: it falls to 0 at the end. Subtract it from `final`.": (
             lambda step, steps, final: final * (1 - step / steps) ** 3
@@ -218,7 +218,7 @@ def _step(g: torch.Generator):
         "You are one step ahead: `step` counts the steps that are done, so step 0 is before the first cut.": (
             called_with(lambda step, steps, final: (step + 1, steps, final))
         ),
-        "You are one step behind: `step` counts the steps that are done, so the schedule ends at step = steps.": (
+        "You are one step behind: `step` counts the steps that are done, so the schedule ends at `step = steps`.": (
             called_with(lambda step, steps, final: (step - 1, steps, final))
         ),
         "You return 0 at every step. If you wrote `step // steps`, use `/`, since `//` drops the fraction.": (
@@ -268,9 +268,9 @@ def _by_threshold(weight):
     hints=(
         "Reshape the weights so that each group of four is a row.",
         "`weight.abs().reshape(-1, 4).topk(2, dim=1).indices` are the two to keep in each group. `scatter_` writes "
-        "True there.",
-        "groups = weight.abs().reshape(-1, 4); mask = torch.zeros_like(groups, dtype=torch.bool); "
-        "mask.scatter_(1, groups.topk(2, dim=1).indices, True); return mask.reshape(weight.shape)",
+        "`True` there.",
+        "`groups = weight.abs().reshape(-1, 4); mask = torch.zeros_like(groups, dtype=torch.bool); mask.scatter_(1, "
+        "groups.topk(2, dim=1).indices, True); return mask.reshape(weight.shape)`",
     ),
     wrong={
         "You kept half of all weights, but not two in *every* group of four. The hardware relies on the groups.": (
@@ -279,7 +279,7 @@ def _by_threshold(weight):
         "You grouped down the columns. Group along a row: four consecutive inputs of one output.": lambda w: (
             n_m_mask(w.T).T
         ),
-        "You inverted the mask. Set True for the two weights of each group that stay.": changed(torch.logical_not),
+        "You inverted the mask. Set `True` for the two weights of each group that stay.": changed(torch.logical_not),
         "You kept the two smallest weights of each group. Keep the two largest.": (
             lambda w: _best_of_four(w.abs(), 2, largest=False)
         ),
@@ -317,37 +317,38 @@ def _kept_channels(g: torch.Generator):
     inputs=_kept_channels,
     hints=(
         "Flatten puts the channels one after the other: first all pixels of channel 0, then all of channel 1, …",
-        "Channel c becomes the positions c·height·width to (c + 1)·height·width − 1.",
+        "Channel c becomes the positions `c·height·width` to `(c + 1)·height·width − 1`.",
         "`(kept[:, None] * height * width + torch.arange(height * width)).flatten()`",
     ),
     wrong={
-        "You return one input per channel, but after the flatten each channel has become height·width inputs.": (
+        "You return one input per channel, but after the flatten each channel has become `height·width` inputs.": (
             lambda kept, h, w: kept
         ),
-        "You return only the first pixel of each channel. All height·width of them belong to it.": (
+        "You return only the first pixel of each channel. All `height·width` of them belong to it.": (
             lambda kept, h, w: kept * h * w
         ),
-        "You interleaved the channels (pixel by pixel). Flattening [C, H, W] puts whole channels one after the "
-        "other.": lambda kept, h, w: (torch.arange(h * w)[:, None] * len(kept) + kept).flatten(),
+        "You interleaved the channels (pixel by pixel). Flattening `[C, H, W]` puts whole channels one after the other.": lambda kept, h, w: (
+            (torch.arange(h * w)[:, None] * len(kept) + kept).flatten()
+        ),
         "You return the right inputs, but pixel by pixel. Return them channel by channel: `kept` runs along axis 0.": (
             lambda kept, h, w: (torch.arange(h * w)[:, None] + kept * h * w).flatten()
         ),
-        "You return only height pixels per channel. All height·width of them belong to it.": lambda kept, h, w: (
+        "You return only `height` pixels per channel. All `height·width` of them belong to it.": lambda kept, h, w: (
             kept[:, None] * h * w + torch.arange(h)
         ).flatten(),
-        "You return only width pixels per channel. All height·width of them belong to it.": lambda kept, h, w: (
+        "You return only `width` pixels per channel. All `height·width` of them belong to it.": lambda kept, h, w: (
             kept[:, None] * h * w + torch.arange(w)
         ).flatten(),
-        "Channel c begins at input c·height·width. You multiplied by the height only.": lambda kept, h, w: (
+        "Channel c begins at input `c·height·width`. You multiplied by the height only.": lambda kept, h, w: (
             kept[:, None] * h + torch.arange(h * w)
         ).flatten(),
-        "Channel c begins at input c·height·width. You multiplied by the width only.": lambda kept, h, w: (
+        "Channel c begins at input `c·height·width`. You multiplied by the width only.": lambda kept, h, w: (
             kept[:, None] * w + torch.arange(h * w)
         ).flatten(),
-        "You kept the first len(kept) channels. `kept` says *which* ones stay.": called_with(
+        "You kept the first `len(kept)` channels. `kept` says *which* ones stay.": called_with(
             lambda kept, h, w: (torch.arange(len(kept)), h, w)
         ),
-        "You return the right indices, but still in a matrix [channels, pixels]. Flatten it.": lambda kept, h, w: (
+        "You return the right indices, but still in a matrix `[channels, pixels]`. Flatten it.": lambda kept, h, w: (
             kept[:, None] * h * w + torch.arange(h * w)
         ),
         "You counted positions from 1. The first input has index 0.": off_by(1),
@@ -386,8 +387,9 @@ def _part_is_right(place):
     points=4,
     inputs=_two_convolutions,
     hints=(
-        "weight1 is [out1, in1, k, k] and weight2 is [out2, out1, k, k]: out1 occurs in both.",
-        "A filter is a row (axis 0) of weight1 and an entry of bias1. The second layer reads its channel along axis 1.",
+        "`weight1` is `[out1, in1, k, k]` and `weight2` is `[out2, out1, k, k]`: `out1` occurs in both.",
+        "A filter is a row (axis 0) of `weight1` and an entry of `bias1`. The second layer reads its channel along "
+        "axis 1.",
         "`return weight1[kept], bias1[kept], weight2[:, kept]`",
     ),
     wrong={
@@ -407,7 +409,7 @@ def _part_is_right(place):
         ),
         "You left the second layer as it was: it still expects every old channel. Remove the inputs that no longer exist: "
         "axis 1.": (lambda w1, b1, w2, kept: (w1[kept], b1[kept], w2)),
-        "You kept the first len(kept) filters. `kept` says *which* ones stay.": called_with(
+        "You kept the first `len(kept)` filters. `kept` says *which* ones stay.": called_with(
             lambda w1, b1, w2, kept: (w1, b1, w2, torch.arange(len(kept)))
         ),
     },

@@ -43,8 +43,8 @@ def _values_and_centroids(g: torch.Generator):
     inputs=_values_and_centroids,
     hints=(
         "Two steps: find the nearest centroid of each value, then the mean of the values that belong to each centroid.",
-        "`(values[:, None] - centroids).abs()` holds all distances, [N, k]; `argmin(1)` gives each value's cluster. A "
-        "cluster without values has no mean: its centroid stays where it is.",
+        "`(values[:, None] - centroids).abs()` holds all distances, `[N, k]`; `argmin(1)` gives each value's cluster. "
+        "A cluster without values has no mean: its centroid stays where it is.",
         "`labels = (values[:, None] - centroids).abs().argmin(1)`, then for each k `values[labels == k].mean()` if "
         "`(labels == k).any()`, else `centroids[k]`; `torch.stack` makes one tensor of the list.",
     ),
@@ -133,7 +133,7 @@ def _last_one_wins(gradient, labels, clusters):
         ),
         "You added magnitudes. The weights of a cluster can pull in opposite directions, and then the centroid stays. "
         "Keep the signs.": called_with(lambda g, labels, k: (g.abs(), labels, k)),
-        "You gave every weight the sum of its cluster. Return one number per centroid, [clusters].": lambda g, labels, k: (
+        "You gave every weight the sum of its cluster. Return one number per centroid, `[clusters]`.": lambda g, labels, k: (
             torch.where(labels >= 0, centroid_gradient(g, labels, k)[labels], 0.0)
         ),
         "You counted the weights of each cluster. Add up their gradients.": lambda g, labels, k: (
@@ -308,10 +308,10 @@ def _positions(g: torch.Generator):
     hints=(
         "Between two neighbouring positions nothing is skipped, so the gap from p to q is q − p − 1. Before the first "
         "position p, p zeros are skipped.",
-        "While a gap is at least `longest`, write the symbol `longest` and take that much off; then write what is left, "
-        "from 0 to longest − 1, and go on to the next position.",
-        "symbols, last = [], -1; for p in positions: gap = p - last - 1; symbols += [longest] * (gap // longest) + [gap "
-        "% longest]; last = p; return symbols",
+        "While a gap is at least `longest`, write the symbol `longest` and take that much off; then write what is "
+        "left, from 0 to `longest − 1`, and go on to the next position.",
+        "`symbols, last = [], -1; for p in positions: gap = p - last - 1; symbols += [longest] * (gap // longest) + "
+        "[gap % longest]; last = p; return symbols`",
     ),
     wrong={
         "Your gaps are one too large: you took the difference of two positions, but the weight itself is not skipped. "
@@ -342,8 +342,8 @@ def _positions(g: torch.Generator):
             for gap in [position - previous - 1]
             for symbol in ([longest] * (gap // longest) or [gap])
         ],
-        "You let the symbol `longest` skip longest + 1 places, as if a weight of zero followed it. It skips `longest` zeros "
-        "and nothing else.": _gaps(cut=lambda gap, longest: divmod(gap, longest + 1)),
+        "You let the symbol `longest` skip `longest + 1` places, as if a weight of zero followed it. It skips "
+        "`longest` zeros and nothing else.": _gaps(cut=lambda gap, longest: divmod(gap, longest + 1)),
         "You cut each long gap only once. The rest may still be `longest` or more: go on until it is below.": _gaps(
             cut=lambda gap, longest: (1, gap - longest) if gap >= longest else (0, gap)
         ),

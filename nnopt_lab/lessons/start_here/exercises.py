@@ -15,26 +15,26 @@ from nnopt_lab.course.wrong_answers import called_with, changed, scaled
     inputs=lambda g: (*randints(g, (1, 9), (10, 20), (2, 5)), bool(randint(g, 0, 1))),
     hints=(
         "Each filter spans all input channels. How many weights does one filter hold?",
-        "A filter holds in_channels × kernel_size × kernel_size weights, and there are out_channels filters.",
-        "With bias=True each filter has one more parameter: "
-        "out_channels * in_channels * kernel_size**2 + out_channels in all.",
+        "A filter holds `in_channels × kernel_size × kernel_size` weights, and there are `out_channels` filters.",
+        "With `bias=True` each filter has one more parameter: `out_channels * in_channels * kernel_size**2 + "
+        "out_channels` in all.",
     ),
     wrong={
-        "You left out the bias: with bias=True each filter has one more parameter.": lambda i, o, k, b: o * i * k**2,
-        "You counted kernel_size weights per input channel. The kernel is square: count kernel_size² of them.": lambda i, o, k, b: (
+        "You left out the bias: with `bias=True` each filter has one more parameter.": lambda i, o, k, b: o * i * k**2,
+        "You counted `kernel_size` weights per input channel. The kernel is square: count `kernel_size²` of them.": lambda i, o, k, b: (
             o * i * k + o * b
         ),
-        "You counted one bias per input channel. There is one bias per filter, so count out_channels of them.": lambda i, o, k, b: (
+        "You counted one bias per input channel. There is one bias per filter, so count `out_channels` of them.": lambda i, o, k, b: (
             o * i * k**2 + i * b
         ),
-        "You always counted the bias. With bias=False there is none.": lambda i, o, k, b: o * i * k**2 + o,
-        "Your filters span one input channel each, as in a depthwise convolution. Here each spans all in_channels.": lambda i, o, k, b: (
+        "You always counted the bias. With `bias=False` there is none.": lambda i, o, k, b: o * i * k**2 + o,
+        "Your filters span one input channel each, as in a depthwise convolution. Here each spans all `in_channels`.": lambda i, o, k, b: (
             o * k**2 + o * b
         ),
-        "You counted one bias for the whole layer. There is one per filter, so count out_channels of them.": lambda i, o, k, b: (
+        "You counted one bias for the whole layer. There is one per filter, so count `out_channels` of them.": lambda i, o, k, b: (
             o * i * k**2 + b
         ),
-        "You counted one filter. There are out_channels of them, each with its own weights and bias.": lambda i, o, k, b: (
+        "You counted one filter. There are `out_channels` of them, each with its own weights and bias.": lambda i, o, k, b: (
             i * k**2 + b
         ),
     },
@@ -59,18 +59,19 @@ def _macs_with(per_output=lambda i, o, k: o * i * k**2, size=lambda n, k, s, p: 
     inputs=lambda g: randints(g, (2, 8), (9, 16), (3, 5), (8, 16), (17, 24), (1, 3), (0, 2)),
     hints=(
         "One filter at one position gives one output value. How many output values are there?",
-        "The output is ⌊(height + 2·padding − kernel_size) / stride⌋ + 1 pixels high; its width follows in the same way.",
-        "Each of the out_channels · out_height · out_width output values costs in_channels · kernel_size² MACs.",
+        "The output is `⌊(height + 2·padding − kernel_size) / stride⌋ + 1` pixels high; its width follows in the same "
+        "way.",
+        "Each of the `out_channels · out_height · out_width` output values costs `in_channels · kernel_size²` MACs.",
     ),
     wrong={
         "You counted one filter position per *input* pixel. Count output pixels: a stride, or a kernel without "
         "enough padding, leaves fewer of them.": _macs_with(size=lambda n, k, s, p: n),
         "You counted floating-point operations. A multiplication and an addition together are one "
         "multiply-accumulate: divide by 2.": scaled(2),
-        "You left out in_channels: each output value sums over all input channels.": _macs_with(
+        "You left out `in_channels`: each output value sums over all input channels.": _macs_with(
             lambda i, o, k: o * k**2
         ),
-        "You added the padding on one side only. It is added on both: height + 2·padding.": _macs_with(
+        "You added the padding on one side only. It is added on both: `height + 2·padding`.": _macs_with(
             size=lambda n, k, s, p: (n + p - k) // s + 1
         ),
         "You have one position too few along each side. A kernel as large as the picture fits once, so add 1 "
@@ -78,8 +79,10 @@ def _macs_with(per_output=lambda i, o, k: o * i * k**2, size=lambda n, k, s, p: 
         "You divided with `/`, which gives fractions of a pixel. Round down with `//`.": _macs_with(
             size=lambda n, k, s, p: (n + 2 * p - k) / s + 1
         ),
-        "You left out out_channels: each filter computes its own output values.": _macs_with(lambda i, o, k: i * k**2),
-        "You counted kernel_size MACs per input channel. The kernel is square: count kernel_size² of them.": _macs_with(
+        "You left out `out_channels`: each filter computes its own output values.": _macs_with(
+            lambda i, o, k: i * k**2
+        ),
+        "You counted `kernel_size` MACs per input channel. The kernel is square: count `kernel_size²` of them.": _macs_with(
             lambda i, o, k: o * i * k
         ),
         "You left out the stride, which leaves fewer output pixels: divide by it, round down, and add 1.": _macs_with(
@@ -120,8 +123,8 @@ def _scores(g: torch.Generator):
     points=1,
     inputs=_scores,
     hints=(
-        "Row n of logits holds the scores of picture n. Which class does the network predict?",
-        "`logits.argmax(dim=1)` is the predicted class of each picture. Compare it with labels.",
+        "Row n of `logits` holds the scores of picture n. Which class does the network predict?",
+        "`logits.argmax(dim=1)` is the predicted class of each picture. Compare it with `labels`.",
         "`100 * (logits.argmax(dim=1) == labels).float().mean().item()`",
     ),
     wrong={
@@ -129,8 +132,9 @@ def _scores(g: torch.Generator):
         "You returned the number of correct pictures. Divide it by the number of pictures, in percent.": lambda logits, labels: (
             (logits.argmax(1) == labels).sum().item()
         ),
-        "You compared the highest *score* with the label. Compare its *position*, the predicted class: "
-        "argmax.": lambda logits, labels: 100 * (logits.amax(1) == labels).float().mean().item(),
+        "You compared the highest *score* with the label. Compare its *position*, the predicted class: `argmax`.": lambda logits, labels: (
+            100 * (logits.amax(1) == labels).float().mean().item()
+        ),
         "You took the class with the lowest score. The network predicts the one with the highest.": called_with(
             lambda logits, labels: (-logits, labels)
         ),
@@ -170,14 +174,14 @@ def _int8_with(largest=lambda w: w.abs().max(), levels=127, convert=lambda q: q.
     inputs=_weights,
     hints=(
         "The largest magnitude must become 127 (or −127), and zero must stay 0. Which number do you divide by?",
-        "scale = max|w| / 127. Dividing by it gives values in [−127, 127]. Round them, then convert to torch.int8.",
+        "`scale = max|w| / 127`. Dividing by it gives values in [−127, 127]. Round them, then convert to `torch.int8`.",
         "`scale = weights.abs().max().item() / 127`, then `return (weights / scale).round().to(torch.int8), scale`.",
     ),
     wrong={
         "You converted without rounding. The conversion drops the fraction, so every weight shrinks a little: "
         "round first.": _int8_with(convert=lambda q: q.to(torch.int8)),
-        "You took the scale from the largest weight, but a negative weight has a larger *magnitude* here and does "
-        "not fit. Take the maximum of abs().": _int8_with(
+        "You took the scale from the largest weight, but a negative weight has a larger *magnitude* here and does not "
+        "fit. Take the maximum of `abs()`.": _int8_with(
             torch.max, convert=lambda q: q.round().clamp(-128, 127).to(torch.int8)
         ),
         "You divided by 255, the range of an unsigned byte. int8 ends at 127, and larger values wrap round, so "
@@ -186,17 +190,17 @@ def _int8_with(largest=lambda w: w.abs().max(), levels=127, convert=lambda q: q.
         "127.": _int8_with(levels=128, convert=lambda q: q.round().clamp(-128, 127).to(torch.int8)),
         "You used no scale, so all weights between −0.5 and 0.5 become 0. That is the article's mistake: divide by "
         "the scale first.": lambda w: (w.round().to(torch.int8), 1.0),
-        "Your values are right but still stored as floats, at four bytes each. Convert them to torch.int8.": _int8_with(
+        "Your values are right but still stored as floats, at four bytes each. Convert them to `torch.int8`.": _int8_with(
             convert=torch.round
         ),
-        "Your integers are right, but your scale is 127 / max|w|, its inverse. q · scale must give the weights "
+        "Your integers are right, but your scale is `127 / max|w|`, its inverse. `q · scale` must give the weights "
         "back.": changed(lambda result: (result[0], 1 / result[1])),
-        "You rounded down with floor or `//`, so the weights shift by half a step on average. Round to the nearest "
+        "You rounded down with `floor` or `//`, so the weights shift by half a step on average. Round to the nearest "
         "integer.": _int8_with(convert=lambda q: q.floor().to(torch.int8)),
         "You took the scale from the mean magnitude, so larger weights do not fit. The *largest* magnitude must become "
         "127.": _int8_with(lambda w: w.abs().mean(), convert=lambda q: q.round().clamp(-128, 127).to(torch.int8)),
-        "You divided the range max − min by 255. That is an asymmetric scale, which needs a zero point, too. Here take "
-        "max|w| / 127.": _int8_with(
+        "You divided the range `max − min` by 255. That is an asymmetric scale, which needs a zero point, too. Here "
+        "take `max|w| / 127`.": _int8_with(
             lambda w: w.max() - w.min(), 255, lambda q: q.round().clamp(-128, 127).to(torch.int8)
         ),
     },
@@ -237,9 +241,9 @@ def _sorted_ratio(position):
     points=2,
     inputs=_timings,
     hints=(
-        "before[i] and after[i] ran in immediate succession, so whatever slowed the machine slowed both. "
-        "Which single number compares the two?",
-        "Take the ratio before[i] / after[i] of each pair, then the median of the ratios.",
+        "`before[i]` and `after[i]` ran in immediate succession, so whatever slowed the machine slowed both. Which "
+        "single number compares the two?",
+        "Take the ratio `before[i] / after[i]` of each pair, then the median of the ratios.",
         "`statistics.median(b / a for b, a in zip(before, after))`",
     ),
     wrong={
@@ -250,22 +254,23 @@ def _sorted_ratio(position):
         "You took the mean of the ratios, and a single disturbed pair shifts it. Take the median.": lambda before, after: (
             mean(b / a for b, a in zip(before, after, strict=True))
         ),
-        "You divided after by before. A speed-up of 2 means that `after` takes half as long: divide before by "
-        "after.": called_with(lambda before, after: (after, before)),
+        "You divided `after` by `before`. A speed-up of 2 means that `after` takes half as long: divide `before` by "
+        "`after`.": called_with(lambda before, after: (after, before)),
         "You compared the fastest runs. They may be lucky, and they ignore all other pairs: divide pair by pair, "
         "then take the median.": lambda before, after: min(before) / min(after),
-        "You returned seconds saved, not a factor. Divide before by after in each pair, then take the "
-        "median.": lambda before, after: median(b - a for b, a in zip(before, after, strict=True)),
+        "You returned seconds saved, not a factor. Divide `before` by `after` in each pair, then take the median.": lambda before, after: (
+            median(b - a for b, a in zip(before, after, strict=True))
+        ),
         "You took the geometric mean of the ratios, which a single disturbed pair still shifts. Take the "
         "median.": lambda before, after: geometric_mean(b / a for b, a in zip(before, after, strict=True)),
-        "You inverted the median of after / before. For an even number of pairs, that is not the median of "
-        "before / after: divide before by after in each pair.": lambda before, after: (
+        "You inverted the median of `after / before`. For an even number of pairs, that is not the median of `before / "
+        "after`: divide `before` by `after` in each pair.": lambda before, after: (
             1 / median(a / b for b, a in zip(before, after, strict=True))
         ),
         "You took the upper of the two middle ratios. For an even number of ratios, the median is the mean of both: "
-        "statistics.median does that.": _sorted_ratio(lambda n: n // 2),
-        "You took the lower of the two middle ratios, as torch.median does. For an even number of ratios, the median is "
-        "the mean of both: use statistics.median.": _sorted_ratio(lambda n: (n - 1) // 2),
+        "`statistics.median` does that.": _sorted_ratio(lambda n: n // 2),
+        "You took the lower of the two middle ratios, as `torch.median` does. For an even number of ratios, the median "
+        "is the mean of both: use `statistics.median`.": _sorted_ratio(lambda n: (n - 1) // 2),
     },
 )
 def speedup(before, after):
