@@ -12,7 +12,6 @@ def pytest_addoption(pluginmanager):
 def no_lesson_yet(monkeypatch):
     """A kernel's current lesson is that of a new kernel, whatever lesson the test before opened."""
     from nnopt_lab.course import session  # not before the plugin has prepared the imports
-    from nnopt_lab.workbench import language
 
     monkeypatch.setattr(session, "_lesson", "00_start_here")
-    monkeypatch.setattr(language, "_entered", [])
+    monkeypatch.setattr("nnopt_lab.workbench.language.messages._entered", [])

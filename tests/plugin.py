@@ -128,7 +128,7 @@ def chinese(tmp_path_factory, monkeypatch):
         language.forget_catalogs()
         language.set_language("zh")
 
-    monkeypatch.setattr(language, "_locale_folder", lambda: folder)
+    monkeypatch.setattr("nnopt_lab.workbench.language.catalogs._locale_folder", lambda: folder)
     yield speak
     language.set_language(None)
     monkeypatch.undo()
@@ -143,7 +143,7 @@ def chinese_of_today(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("locale")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(language, "_locale_folder", lambda: folder)
+        patch.setattr("nnopt_lab.workbench.language.catalogs._locale_folder", lambda: folder)
         catalogs.compile_catalog("zh")
         language.forget_catalogs()
         yield

@@ -46,7 +46,7 @@ def course(tmp_path, monkeypatch):
     for module in (builder, lesson_files, skeleton, strays, workspace_module, catalogs, editions, glossary, readme):
         monkeypatch.setattr(module, "root", lambda: root)
     monkeypatch.setattr(paths, "root", lambda: root)
-    monkeypatch.setattr(language, "_locale_folder", lambda: root / "locale")
+    monkeypatch.setattr("nnopt_lab.workbench.language.catalogs._locale_folder", lambda: root / "locale")
     language.forget_catalogs()
 
     def write(name: str, source: str):

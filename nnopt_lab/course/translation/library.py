@@ -20,6 +20,7 @@ from nnopt_lab.workbench.language import DOMAIN, FIELD, MESSAGE
 from nnopt_lab.workbench.paths import PACKAGE
 
 LIBRARY = DOMAIN  # the name of the file, beside the lessons'
+_LANGUAGE = PACKAGE / "workbench" / "language"  # defines those functions, and marks no texts itself
 _MARKED = {"_": range(0, 1), "Message": range(0, 1), "counted": range(1, 3)}  # function → its arguments that are texts
 # Modules whose strings reach a learner through `translated`, by what shows them.
 _SHOWN = (
@@ -59,7 +60,7 @@ _WITH_ERRORS = (
     "workbench/data.py",
     "workbench/device/*.py",
     "workbench/files.py",
-    "workbench/language.py",
+    "workbench/language/choice.py",
     "workbench/library_models.py",
 )
 # Modules whose sentences, besides those of errors, are kept in English, and translated by what shows them.
@@ -120,7 +121,7 @@ def marked_texts(source: str) -> Iterator[tuple[str, str]]:
 def _marked() -> Iterator[tuple[str, str]]:
     for path in sorted(PACKAGE.rglob("*.py")):
         source = path.read_text(encoding="utf-8")
-        if path.name != "language.py" and ("workbench.language import" in source or "progress_bar(" in source):
+        if path.parent != _LANGUAGE and ("workbench.language import" in source or "progress_bar(" in source):
             yield from marked_texts(source)
     for path in sorted(PACKAGE.rglob("templates/*.html")):
         yield from ((MESSAGE, text) for text in texts_of_template(path.read_text(encoding="utf-8")))

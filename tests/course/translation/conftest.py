@@ -33,7 +33,7 @@ def tiny(course, tmp_path, monkeypatch):
     course(LESSON, SOURCE)
     for module in (catalogs, editions, glossary, readme):
         monkeypatch.setattr(module, "root", lambda: tmp_path)
-    monkeypatch.setattr(language, "_locale_folder", lambda: tmp_path / "locale")
+    monkeypatch.setattr("nnopt_lab.workbench.language.catalogs._locale_folder", lambda: tmp_path / "locale")
     language.forget_catalogs()
     yield tmp_path
     language.set_language(None)
