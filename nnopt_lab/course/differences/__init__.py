@@ -1,0 +1,8 @@
+"""Describe how a result differs from the expected one, and which common mistake that looks like."""
+
+from nnopt_lab.course.differences.comparison import agree, clue, difference
+from nnopt_lab.course.differences.exact import gap
+from nnopt_lab.course.differences.tensors import INVERTED
+from nnopt_lab.course.differences.values import as_wanted, comparable, count_values
+
+__all__ = ["INVERTED", "agree", "as_wanted", "clue", "comparable", "count_values", "difference", "gap"]
