@@ -561,8 +561,6 @@ display(
         ["int8 engine", "compared with float32 in the same engine, batch 256"],
     )
 )
-
-# %% tags=["nbval-ignore-output"]
 layout, engine = (
     gain("channels-last float32", "eager float32", 256),
     gain(partner[best], "channels-last float32", 256),

@@ -25,7 +25,7 @@ from nnopt_lab.grading.pool import Settings
 from nnopt_lab.grading.release import write_kit
 from nnopt_lab.grading.sandbox import Limits, available
 from nnopt_lab.grading.sources import find
-from nnopt_lab.workbench.language import catalog_file, set_language
+from nnopt_lab.workbench.language import catalog_file, languages, set_language
 from nnopt_lab.workbench.paths import PACKAGE, root
 from tests.grading.classroom import LESSON, hand_in, linux
 
@@ -62,7 +62,8 @@ def in_the_kit(kit, code, *arguments, folder="."):
 def test_it_holds_no_solution(kit):
     held = {"pyproject.toml", "README.md", "LICENSE", "notebooks", "nnopt_lab", "data"}
     assert {path.name for path in kit.iterdir()} == held
-    assert [path.name for path in (kit / "notebooks").iterdir()] == [f"{LESSON}.ipynb"]
+    every = {path.relative_to(kit / "notebooks").as_posix() for path in kit.glob("notebooks/**/*.ipynb")}
+    assert every == {f"{LESSON}.ipynb", *(f"{code}/{LESSON}.ipynb" for code in languages() if code != "en")}
     assert not list(kit.rglob("__pycache__"))
     assert (kit / "LICENSE").read_bytes() == (PACKAGE / "LICENSE").read_bytes()
 
@@ -108,7 +109,8 @@ from nnopt_lab.course.calls import question
 from nnopt_lab.course.checking import judge_answer
 from nnopt_lab.course.exercises import questions
 given = json.loads({given!r})
-print(json.dumps({{id: [[judge_answer(questions()[id], answer), question(id, answer).lines[-1]] for answer in answers]
+print(json.dumps({{id: [[judge_answer(questions()[id], answer), "".join(question(id, answer).lines[-1:])]
+        for answer in answers]
     for id, answers in given.items()}}))
 """
 
