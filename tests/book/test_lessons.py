@@ -66,9 +66,9 @@ def test_a_question_folds_its_answer_with_its_card(lesson):
     assert "hide-cell" in cell.metadata.tags and 'choice = "b"' in cell.source
 
 
-def test_code_that_jupyterlab_folds_is_folded(lesson):
+def test_code_that_jupyterlab_folds_is_folded_under_its_label(lesson):
     (cell,) = (cell for cell in lessons.page("98_tiny").cells if "draw" in cell.source)
-    assert "hide-input" in cell.metadata.tags and cell.metadata.mystnb.code_prompt_show == "Show the code"
+    assert "hide-input" in cell.metadata.tags and cell.metadata.mystnb.code_prompt_show == "Show the code · Plot: one"
 
 
 def test_links_stand_under_the_title(lesson):

@@ -30,7 +30,7 @@ SPOKEN = {
     **{"thousandth": "1 1000", "thousandths": "1000", "sixteenth": "1 16", "once": "1", "twice": "2", "thrice": "3"},
     **{"first": "1", "second": "2", "fourth": "1 4", "both": "2", "a": "1", "an": "1", "single": "1", "per": "1"},
     **{"pair": "2", "pairs": "2", "another": "1", "last": "1"},
-    **{"fewer": "1", "smaller": "1"},  # "4.2 times fewer" may be 1/4.2
+    **{"fewer": "1", "smaller": "1", "small": "1"},  # "4.2 times fewer" may be 1/4.2
 }
 _DIGITS = r"(?:about |only )?(?:−?\d|\{\d|\$)"
 _NUMBER = rf"(?:{_DIGITS}|(?:a |an |the )?(?:{'|'.join(SMALL)}|half|twice|third|quarter|tenth|hundred|thousand))"
