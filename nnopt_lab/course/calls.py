@@ -236,7 +236,7 @@ def _points(count: int) -> str:
 def _allowed(question) -> str:
     """The kind of answer that a question takes, in words."""
     if question.choices:
-        return _("a letter: {letters}", letters=", ".join(question.choices))
+        return _("a letter: {letters}", letters=_(", ").join(question.choices))
     return _("a number")
 
 
