@@ -1,5 +1,6 @@
 """Boxes in which a learner answers, with buttons or a number; where no kernel runs, a notebook shows a card instead."""
 
+import asyncio
 from collections.abc import Callable
 from functools import cache
 
@@ -7,6 +8,7 @@ from nnopt_lab.course.cards import Card
 from nnopt_lab.workbench.language import _
 
 CLASS = "nnopt-box"
+ARRIVES = 0.3  # seconds until a field's text has followed its Enter
 
 
 def number_row(label: str, tooltip: str, button: str, unit: str, commit: Callable[[str], None]):
@@ -26,6 +28,7 @@ def number_row(label: str, tooltip: str, button: str, unit: str, commit: Callabl
         description=label,
         placeholder=_("a number"),
         tooltip=tooltip,
+        continuous_update=False,  # else Enter could overtake the last letters of a fast hand
         style={"description_width": "initial"},
         layout=widgets.Layout(width="14em"),
     )
@@ -34,10 +37,24 @@ def number_row(label: str, tooltip: str, button: str, unit: str, commit: Callabl
     def read(*_) -> None:
         commit(number.value.strip().replace(",", "."))
 
-    def on_message(_, content, __) -> None:
-        if content.get("event") == "submit":  # Enter; `on_submit` is deprecated, and a changed value may be unfinished
+    entered = []  # the timer of an Enter whose text may still be on its way: a page sends Enter first
+
+    def finish(*_) -> None:
+        if entered:
+            entered.pop().cancel()
             read()
 
+    def on_message(_, content, __) -> None:
+        if content.get("event") != "submit" or entered:  # `on_submit` is deprecated
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            read()
+        else:
+            entered.append(loop.call_later(ARRIVES, finish))
+
+    number.observe(finish, "value")
     pressed.on_click(read)
     number.on_msg(on_message)
     return widgets.HBox([number, widgets.Label(unit), pressed])

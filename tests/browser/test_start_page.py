@@ -101,6 +101,25 @@ def test_going_on_leads_to_the_open_section_of_a_lesson_that_is_not_open(lab, wo
     )
 
 
+def test_going_on_in_a_lesson_that_is_open_makes_the_place_the_active_cell(lab, workspace):
+    path = workspace / "01_pruning.ipynb"
+    path.write_text(path.read_text() + " ")
+    write(workspace)
+    page = lab().page
+    link = page.locator(".jp-RenderedMarkdown a", has_text="01 Pruning, section 2. Importance")
+    active = page.locator(".jp-Notebook:visible .jp-Cell.jp-mod-active")
+    link.click()
+    active.filter(has_text="2. Importance").wait_for()
+    page.keyboard.press("Home")
+    page.locator(".jp-Notebook:visible h1").first.click()
+    active.filter(has_text="Pruning").first.wait_for()
+    page.locator(".lm-TabBar-tab", has_text="course.md").click()
+    link.click()
+    active.filter(has_text="2. Importance").wait_for()
+    page.keyboard.press("Shift+Enter")
+    active.filter(has_not_text="2. Importance").wait_for()
+
+
 def test_the_open_start_page_follows_the_progress(lab, workspace):
     page = lab().page
     page.locator(".jp-RenderedMarkdown h1", has_text="NNOpt Lab").wait_for()

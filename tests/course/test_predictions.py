@@ -1,5 +1,6 @@
 """Predictions: a guess counts if it was committed before the measurement, and the ledger says how good guesses were."""
 
+import asyncio
 import json
 import math
 
@@ -9,7 +10,7 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from nnopt_lab.course import predictions, session
+from nnopt_lab.course import boxes, predictions, session
 from nnopt_lab.course.cards import Card
 from nnopt_lab.course.predictions import Ledger, Prediction, ledger, predict, reveal
 from nnopt_lab.course.record import FILE, change, read
@@ -67,6 +68,28 @@ def test_enter_commits_what_the_box_contains_and_other_messages_do_not(noted):
     number._handle_custom_msg({"event": "submit"}, [])
     assert "2.5 ms" in answer.value
     assert noted()["guess"] == 2.5
+
+
+def test_the_last_letters_of_a_fast_hand_are_in_the_guess_though_they_follow_their_enter(noted, monkeypatch):
+    monkeypatch.setattr(boxes, "ARRIVES", 0.01)
+    committed = []
+    monkeypatch.setattr(predictions, "_store", lambda name, entry: committed.append(entry.guess))
+
+    async def type_fast():
+        number, *_ = parts(predict(NAME))
+        committed.clear()
+        for late in ("1.2", None, "1.3"):  # None: Enter alone, with nothing on its way
+            number._handle_custom_msg({"event": "submit"}, [])
+            number._handle_custom_msg({"event": "submit"}, [])
+            if late:
+                number.value = late
+            else:
+                await asyncio.sleep(0.05)
+        number.value = "7"  # the field was left, without Enter
+        await asyncio.sleep(0.05)
+
+    asyncio.run(type_fast())
+    assert committed == [1.2, 1.2, 1.3]
 
 
 class Place:

@@ -52,6 +52,36 @@
     model.metadataChanged.connect((_, change) => languageTold(change));
   };
 
+  // After a link to a cell, Shift+Enter runs that cell. JupyterLab itself only scrolls to it.
+  const select = (content, id) => {
+    const place = content.widgets.findIndex(cell => cell.model.id === id);
+    if (place < 0) return;
+    content.activeCellIndex = place;
+    content.mode = 'command';
+    content.activate();
+  };
+
+  // A box makes way for its card once it is answered. The focus, which was in it, goes to the cell that comes next.
+  const BOX = '.nnopt-box', CELL = '.jp-Cell';
+  let used; // the box that had the focus last, and its cell
+  const noteBox = ({ target }) => {
+    const box = target.closest?.(BOX);
+    used = box && { box, cell: box.closest(CELL) };
+  };
+  const goOnAfterBox = app => {
+    if (!used?.cell || used.box.isConnected) return;
+    const { cell } = used, isLost = [null, document.body].includes(document.activeElement);
+    used = undefined;
+    if (!isLost || !cell.isConnected) return; // the learner is elsewhere, or only scrolled
+    for (const { content } of app.shell.widgets('main')) {
+      if (!content?.node?.contains(cell) || !Array.isArray(content.widgets)) continue;
+      const place = content.widgets.findIndex(({ node }) => node === cell);
+      content.activeCellIndex = Math.min(place + 1, content.widgets.length - 1);
+      content.mode = 'command';
+      content.activate();
+    }
+  };
+
   // A notebook opens where the learner was, unless a link says where.
   const returnToPlace = async (panel, context) => {
     const key = `nnopt-lab:place:${context.path}`;
@@ -60,6 +90,8 @@
     panel.setFragment = fragment => {
       link = fragment;
       setFragment(fragment);
+      const id = new URLSearchParams(fragment.replace(/^#/, '')).get('cell-id');
+      Promise.all([context.ready, panel.revealed]).then(() => select(panel.content, id)).catch(() => {});
     };
     await Promise.all([context.ready, panel.revealed]);
     const { content } = panel;
@@ -85,6 +117,7 @@
     activate: app => {
       brightenFigures();
       parts.begin();
+      document.addEventListener('focusin', noteBox);
       app.commands.addCommand('nnopt-lab:run-above-and-this', {
         label: 'Run the cells above and this one',
         execute: () => runAboveAndThis(app.commands)
@@ -104,6 +137,7 @@
         cancelAnimationFrame(waiting);
         waiting = requestAnimationFrame(() => {
           nameControls();
+          goOnAfterBox(app);
           parts.offerAnswers(app);
         });
       }).observe(document.body, { childList: true, subtree: true, characterData: true });
