@@ -186,6 +186,11 @@ class Ledger:
         return {lesson: plots.PALETTE[i % len(plots.PALETTE)] for i, lesson in enumerate(lessons)}
 
 
+def ledger_of(contents: dict) -> Ledger:
+    """The predictions in the contents of a progress file."""
+    return Ledger({name: Prediction(**entry) for name, entry in contents["predictions"].items()})
+
+
 def in_unit(value: float, unit: str) -> str:
     """A number with its unit, such as "2.5 ms" or "2.5×", or alone if it has none."""
     return with_unit(figure(value), unit)

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 
-from nnopt_lab.course import record
+from nnopt_lab.course import record, start_page
 from nnopt_lab.course.boxes import box, number_row
 from nnopt_lab.course.cards import ACCENTS, WIDTH, Card, inline
 from nnopt_lab.course.cell_output import seen
 from nnopt_lab.course.display import show
-from nnopt_lab.course.ledger import Ledger, Prediction, figure, figures, in_unit, with_unit
+from nnopt_lab.course.ledger import Ledger, Prediction, figure, figures, in_unit, ledger_of, with_unit
 from nnopt_lab.course.lesson_files import paths
 from nnopt_lab.course.session import current_lesson
 from nnopt_lab.course.workspace import workspace
@@ -85,11 +85,6 @@ def ledger() -> Ledger:
     return ledger_of(record.read(workspace()))
 
 
-def ledger_of(contents: dict) -> Ledger:
-    """The predictions in the contents of a progress file."""
-    return Ledger({name: Prediction(**entry) for name, entry in contents["predictions"].items()})
-
-
 def _commit(name: str, guess: float, unit: str) -> Card:
     entry = _entry(name) or Prediction(current_lesson(), unit)  # the file may have been deleted since the box was shown
     try:
@@ -107,6 +102,7 @@ def _commit(name: str, guess: float, unit: str) -> Card:
     was_shown = entry.measured is not None
     entry.guess, entry.measured, entry.low, entry.high = guess, None, None, None
     _store(name, entry)
+    start_page.follow(workspace(), entry.lesson)
     card = _committed(name, entry)
     again = _("It was measured before you guessed. Run the measuring cell again, so that your guess counts.")
     return Card(card.title, card.mood, (*card.lines, again)) if was_shown else card

@@ -1,12 +1,14 @@
 """The start page of a workspace, `course.md`: the course map with links, where to go on, and what is new.
 
-It is written by `nnopt lab`, and again whenever an exercise or a question is passed. Each language has its own, beside
+It is written by `nnopt lab`, and again after each check, answer and guess. Each language has its own, beside
 its copies of the lessons.
 """
 
 import html
 import json
+import math
 import re
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,13 +16,13 @@ from pathlib import Path
 
 from nnopt_lab.course import record
 from nnopt_lab.course.exercises import earned_points, is_passed, lesson_points
-from nnopt_lab.course.ledger import Ledger
+from nnopt_lab.course.ledger import Ledger, ledger_of
 from nnopt_lab.course.lesson import lessons
-from nnopt_lab.course.predictions import ledger_of
 from nnopt_lab.course.workspace import NEW, NEWER, START_PAGE, UPDATED, edition_folder, is_unchanged, write_atomically
 from nnopt_lab.workbench.language import _, counted, translated
 
 BAR = 10  # characters, where a page can't draw bars
+WORKED = ".nnopt-worked.json"  # when each lesson's last check, answer or guess was, which may not be saved yet
 ENOUGH = 3  # guesses, before the page says how good they are
 
 
@@ -51,22 +53,33 @@ def write(folder: Path, news: list[tuple[str, str]] | None = None) -> Path:
         OSError: it can't be written.
     """
     path = edition_folder(folder) / START_PAGE
-    if news is None:
-        heading = re.escape(_("What is new"))
-        found = re.compile(rf"## {heading}\n\n(.*?)(?=\n## |\Z)", re.DOTALL)
-        kept = found.search(path.read_text(encoding="utf-8")) if path.is_file() else None
-        told = kept[1].strip() if kept else ""
-    else:
-        told = _told(news)
-    write_atomically(path, _page(folder, told))
+    write_atomically(path, _page(folder, _kept_news(path) if news is None else _told(news)))
     return path
 
 
-def follow(folder: Path) -> None:
-    """Write the page again if the workspace has one; a failure is left to the next `nnopt lab`."""
+def follow(folder: Path, lesson: str = "") -> None:
+    """Write the page again if the workspace has one; a failure is left to the next `nnopt lab`.
+
+    Args:
+        folder: the workspace.
+        lesson: the one that the learner has just worked on, if it is known.
+    """
+    path = edition_folder(folder) / START_PAGE
     with suppress(OSError, ValueError):
-        if (edition_folder(folder) / START_PAGE).is_file():
-            write(folder)
+        if not path.is_file():
+            return
+        if lesson:
+            write_atomically(Path(folder) / WORKED, json.dumps(_worked(folder) | {lesson: time.time()}))
+        text = _page(folder, _kept_news(path))
+        if path.read_bytes() != text.encode():  # else JupyterLab would load the same page again
+            write_atomically(path, text)
+
+
+def _kept_news(path: Path) -> str:
+    heading = re.escape(_("What is new"))
+    found = re.compile(rf"## {heading}\n\n(.*?)(?=\n## |\Z)", re.DOTALL)
+    kept = found.search(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return kept[1].strip() if kept else ""
 
 
 def rows(folder: Path) -> list[Row]:
@@ -114,7 +127,8 @@ def _page(folder: Path, news: str) -> str:
         "- "
         + _(
             "Coming back? Your kernel is new. Click on the cell where you go on, and run the cells above it first: "
-            "menu Run ▸ Run All Above Selected Cell (in VS Code: Execute Above Cells)."
+            "menu Run ▸ Run All Above Selected Cell (in VS Code: Execute Above Cells). Or just run your cell: if it "
+            "needs one above, it shows a button “Run the cells above and this one”."
         ),
         "- " + _("Stuck? The button under an exercise's card gives three hints, one by one. They cost no points."),
         "- "
@@ -130,7 +144,7 @@ def _page(folder: Path, news: str) -> str:
 
 def _guesses(guesses: Ledger) -> str:
     if len(guesses.made) < ENOUGH:
-        return counted(len(guesses.made), "{count} guess compared so far.", "{count} guesses compared so far.")
+        return counted(len(guesses.made), "You have made {count} prediction.", "You have made {count} predictions.")
     return _("Your predictions: {summary}.", summary=guesses.summary)
 
 
@@ -173,12 +187,28 @@ def _bar(earned: int, points: int) -> str:
 
 
 def _current(folder: Path, found: list[Row]) -> Row | None:
-    """The lesson that was saved last, or if it is complete, the next one that is not."""
-    worked = [row for row in found if not is_unchanged(row.name, folder)]
-    mine = edition_folder(folder)
-    last = max(worked, key=lambda row: (mine / f"{row.name}.ipynb").stat().st_mtime_ns, default=None)
+    """The lesson that was worked on or saved last, or if it is complete, the next one that is not."""
+    noted = _worked(folder)
+    times = {row.name: max(noted.get(row.name, 0), _saved(folder, row.name)) for row in found}
+    last = max((row for row in found if times[row.name]), key=lambda row: times[row.name], default=None)
     begin = found.index(last) if last else 0
     return next((row for row in (*found[begin:], *found[:begin]) if not row.is_done), None)
+
+
+def _saved(folder: Path, lesson: str) -> float:
+    """When a copy was saved, in seconds; 0 if it is as it was copied."""
+    if is_unchanged(lesson, folder):
+        return 0
+    return (edition_folder(folder) / f"{lesson}.ipynb").stat().st_mtime
+
+
+def _worked(folder: Path) -> dict[str, float]:
+    """When each lesson's last check, answer or guess was, in seconds, as far as it is known."""
+    try:
+        found = json.loads((Path(folder) / WORKED).read_text(encoding="utf-8"))
+        return {lesson: float(when) for lesson, when in found.items() if math.isfinite(float(when))}
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+        return {}
 
 
 def next_step(folder: Path) -> tuple[str, str] | None:

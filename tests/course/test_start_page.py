@@ -7,7 +7,7 @@ import re
 import nbformat
 import pytest
 
-from nnopt_lab.course import calls, start_page
+from nnopt_lab.course import calls, session, start_page
 from nnopt_lab.course.calls import check, question
 from nnopt_lab.course.exercises import cell_id, exercises, lesson_points, questions
 from nnopt_lab.course.lesson import lessons
@@ -92,6 +92,39 @@ def test_it_goes_on_in_the_lesson_that_was_saved_last_and_after_a_complete_one_i
     assert f"have completed {len(SHIPPED)} of {len(SHIPPED)} lessons." in page(mine)
 
 
+def test_it_goes_on_where_the_last_check_answer_or_guess_was_even_if_it_is_not_saved_yet(mine, monkeypatch):
+    monkeypatch.setattr(calls, "_accepted", {})
+    monkeypatch.setattr(session, "_lesson", "04_batch_sizes")
+    work_on(mine, "03_learning_rates", 1_600_000_000)
+
+    def goes_on() -> str:
+        (line,) = (line for line in page(mine).splitlines() if line.startswith("> **"))
+        return re.search(r"\]\(([^.]+)\.ipynb", line)[1]
+
+    check(next(iter(exercises("01_pruning"))), lambda *arguments: 0)
+    assert goes_on() == "01_pruning"
+    question(next(iter(questions("02_convolutions"))), "no answer")
+    assert goes_on() == "01_pruning", "what is refused is no work"
+    predict("a speed-up", 2)
+    assert goes_on() == "04_batch_sizes"
+    asked = next(iter(questions("02_convolutions").values()))
+    question(asked.id, "a" if asked.choices else -1)
+    assert goes_on() == "02_convolutions"
+    work_on(mine, "03_learning_rates", 2_000_000_000)
+    write(mine)
+    assert goes_on() == "03_learning_rates"
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"01_pruning": []}', '{"01_pruning": NaN}', "\x00", '{"gone": 9e9}'])
+def test_a_damaged_note_of_the_last_work_is_as_good_as_none(mine, damage):
+    before = page(mine)
+    (mine / start_page.WORKED).write_text(damage)
+    follow(mine)
+    assert page(mine) == before
+    follow(mine, "01_pruning")
+    assert "[01 Pruning]" in next(line for line in page(mine).splitlines() if line.startswith("> **"))
+
+
 def test_it_names_the_section_of_the_first_open_exercise_and_links_to_its_cell(mine):
     items = [*exercises("01_pruning"), *questions("01_pruning")]
     notebook, sections, here = nbformat.read(mine / "01_pruning.ipynb", 4), {}, None
@@ -164,7 +197,7 @@ def test_predictions_are_summed_up(mine):
         predict(name, 2)
         reveal(name, 2, 1.9, 2.1)
         write(mine)
-        told = f"{count} guess{'es' if count > 1 else ''} compared so far." in page(mine)
+        told = f"You have made {count} prediction{'s' if count > 1 else ''}." in page(mine)
         assert told == (count < start_page.ENOUGH)  # one guess proves nothing
     assert "Your predictions: 3 of 3 guesses inside the measured interval" in page(mine)
 
