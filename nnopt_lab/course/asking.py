@@ -7,11 +7,13 @@ into the code and runs the cell.
 
 import re
 
+from nnopt_lab.course.cards import EMPHASIS
 from nnopt_lab.course.exercises import Question
 from nnopt_lab.workbench.language import _, counted, translated
+from nnopt_lab.workbench.language.typography import continued
 
 ASKS = "asks"  # key of a cell's metadata
-_KEPT = re.compile(r"(`[^`]+`|(?<![\w*])\*\w[\w ]*(?<! )\*(?![\w*]))")  # what cards show as code and as emphasis
+_CODE = re.compile(r"(`[^`]+`)")
 _SPECIAL = re.compile(r"[\\`*_$<\[\]#~|&]")
 
 
@@ -19,7 +21,7 @@ def prose(question: Question) -> str:
     """The question with its points and choices, in Markdown, in the language in use."""
     title = counted(question.points, "**Question ({count} point).**", "**Question ({count} points).**")
     choices = "".join(f"\n- **{letter})** {_escaped(translated(text))}" for letter, text in question.choices.items())
-    return f"{title} {_escaped(translated(question.text))}" + (f"\n{choices}" if choices else "")
+    return continued(title, _escaped(translated(question.text))) + (f"\n{choices}" if choices else "")
 
 
 def asks(question: Question) -> dict:
@@ -33,5 +35,9 @@ def asks(question: Question) -> dict:
 
 def _escaped(text: str) -> str:
     """The text with Markdown's signs escaped, except those of code and emphasis, which cards know, too."""
-    parts = _KEPT.split(text)
-    return "".join(part if n % 2 else _SPECIAL.sub(r"\\\g<0>", part) for n, part in enumerate(parts))
+    return "".join(part if n % 2 else _prose_escaped(part) for n, part in enumerate(_CODE.split(text)))
+
+
+def _prose_escaped(text: str) -> str:
+    parts = EMPHASIS.split(text)
+    return "".join(f"*{part}*" if n % 2 else _SPECIAL.sub(r"\\\g<0>", part) for n, part in enumerate(parts))

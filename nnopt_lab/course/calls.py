@@ -15,6 +15,7 @@ from nnopt_lab.course.checking import Verdict, examine, judge_answer
 from nnopt_lab.course.claims import claim
 from nnopt_lab.course.display import show
 from nnopt_lab.course.exercises import Question, exercises, lesson_points, questions
+from nnopt_lab.course.failed_cells import failed_card, watch
 from nnopt_lab.course.help import HINTS, HelpCard, take_hint
 from nnopt_lab.course.kit import kit
 from nnopt_lab.course.lesson import lessons
@@ -43,6 +44,7 @@ def lesson(name: str) -> Card:
         instead = (_("Did you mean {name}?", name=repr(close[0])),) if close else every
         return Card(_("There is no lesson {name}.", name=repr(name)), "bad", instead)
     session.enter(name)
+    watch()
     speak_as_copies(Path.cwd())
     translate_prints()
     share_log.note(name)
@@ -76,6 +78,8 @@ def check(id: str, answer) -> Card:
     if not _known(id, exercises()):
         return _unknown(id)
     exercise = exercises()[id]
+    if (failed := failed_card(exercise)) is not None:
+        return failed
     try:
         verdict = examine(exercise, answer, own=True)
     except KeyboardInterrupt:
@@ -162,7 +166,7 @@ def _judged(asked: Question, answer) -> Card:
 
 def _after_a_wrong_answer(asked, answer) -> tuple[str, ...]:
     if asked.choices:
-        return ()
+        return (_("Try again; it costs no points."),)
     tries, given = _wrong_numbers.setdefault((workspace(), asked.id), []), float(answer)
     if math.isfinite(given) and all(abs(given - other) > max(asked.tolerance, 1e-6 * abs(other)) for other in tries):
         tries.append(given)
@@ -198,10 +202,21 @@ def _open_card(exercise, verdict: Verdict) -> Card:
         lines = [translated(joined(verdict.mistake, again))]
     else:
         earned = record.read(workspace())["exercises"].get(exercise.id, {}).get("points", 0)
-        title, mood = _("{exercise}: not yet ({earned} of {points})", earned=earned, **which), "bad"
+        title, mood = _not_yet(earned, which), "bad"
         lines = [_without_repetition(verdict), *shown]
     lines.append(_('`hint("{id}")` helps.', id=exercise.id))
     return HelpCard(title, mood, tuple(lines), exercise=exercise.id)
+
+
+def _not_yet(earned: int, which: dict[str, str]) -> str:
+    if not earned:
+        return _("{exercise}: not yet ({earned} of {points})", earned=earned, **which)
+    return counted(
+        earned,
+        "{exercise}: not yet; you keep your point",
+        "{exercise}: not yet; you keep your {count} points",
+        exercise=which["exercise"],
+    )
 
 
 def _without_repetition(verdict: Verdict) -> str:
@@ -220,7 +235,7 @@ def _points(count: int) -> str:
 def _allowed(question) -> str:
     """The kind of answer that a question takes, in words."""
     if question.choices:
-        return _("a letter: {letters}", letters=", ".join(question.choices))
+        return _("a letter: {letters}", letters=_(", ").join(question.choices))
     return _("a number")
 
 

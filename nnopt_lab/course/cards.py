@@ -19,6 +19,10 @@ FONT = (  # the same inside a widget as outside
     "line-height:1.45;font-family:var(--jp-content-font-family,inherit);font-size:var(--jp-content-font-size1,inherit)"
 )
 
+# Only around whole words, because a product such as a * b, or 2**n, is not emphasis. Chinese words touch each other.
+_LETTER = r"[^\W\u3400-\u9fff]"
+EMPHASIS = re.compile(rf"(?<!{_LETTER})(?<!\*)\*(\w[\w ]*)(?<! )\*(?!\*|{_LETTER})")
+
 Line = str | tuple[str, str]
 
 
@@ -80,8 +84,7 @@ def inline(text: str) -> str:
 
 
 def _emphasised(text: str) -> str:
-    # Only around whole words, because a product such as a * b, or 2**n, is not emphasis.
-    return re.sub(r"(?<![\w*])\*(\w[\w ]*)(?<! )\*(?![\w*])", r"<em>\1</em>", text)
+    return EMPHASIS.sub(r"<em>\1</em>", text)
 
 
 def _line(line: Line) -> str:

@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 
 from nnopt_lab.course import record, session, timing_claims
-from nnopt_lab.course.cards import ACCENTS, FONT, WIDTH
+from nnopt_lab.course.cards import ACCENTS, FONT, WIDTH, inline
 from nnopt_lab.course.cell_output import shell
 from nnopt_lab.course.timing_claims import NOT_JUDGED
 from nnopt_lab.workbench.language import _, counted, translated
@@ -84,7 +84,7 @@ class Statement:
             f'<div{_CLASS if self.timing else ""} style="padding-left:1.8em;text-indent:-1.8em;margin-top:2px"><strong '
             'style="display:inline-block;width:1.4em;margin-right:.4em;text-indent:0;text-align:center;'
             f'border-radius:4px;line-height:1.3;color:#fff;background:{_COLORS[self.holds]}">'
-            f"{_MARKS[self.holds]}</strong>{sign}{html.escape(self.text)}{note}</div>"
+            f"{_MARKS[self.holds]}</strong>{sign}{inline(self.text)}{note}</div>"
         )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import html
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import ipywidgets as widgets
@@ -159,12 +159,22 @@ def _no_garbage_collection() -> Iterator[None]:
 def _translate(control: widgets.Widget) -> None:
     """Show a control's name and its options in the language in use; its values stay as they are."""
     control.description = translated(control.description)
-    if isinstance(control, widgets.Dropdown | widgets.RadioButtons):
-        pairs = [option if isinstance(option, tuple) else (str(option), option) for option in control.options]
-        words, value = [(translated(label), of) for label, of in pairs], control.value
+    if hasattr(control, "options") and hasattr(control, "index"):  # a selection of any kind
+        pairs, index = _labelled(control.options), control.index
+        words = [(translated(label), of) for label, of in pairs]
         if words != pairs:
             control.options = words
-            control.value = value
+            control.index = index  # rather than the value, which need not be comparable
+
+
+def _labelled(options) -> list[tuple[str, object]]:
+    """The (label, value) pairs of a selection's options, by ipywidgets' rules for a dict, pairs and bare values."""
+    if isinstance(options, Mapping):
+        return [(str(label), of) for label, of in options.items()]
+    options = list(options)
+    if all(isinstance(option, list | tuple) and len(option) == 2 for option in options):
+        return [(str(label), of) for label, of in options]
+    return [(str(option), option) for option in options]
 
 
 def _aligned(controls: list[widgets.Widget]) -> list[widgets.Widget]:

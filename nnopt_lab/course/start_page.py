@@ -144,7 +144,7 @@ def _page(folder: Path, news: str) -> str:
 
 def _guesses(guesses: Ledger) -> str:
     if len(guesses.made) < ENOUGH:
-        return counted(len(guesses.made), "You have made {count} prediction.", "You have made {count} predictions.")
+        return counted(len(guesses.made), "{count} guess compared so far.", "{count} guesses compared so far.")
     return _("Your predictions: {summary}.", summary=guesses.summary)
 
 

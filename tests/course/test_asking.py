@@ -83,3 +83,20 @@ def test_a_lesson_s_questions_have_their_text_above_them_in_both_notebooks():
             above, cell = notebook.cells[place - 1], notebook.cells[place]
             assert above.cell_type == "markdown" and above.source == prose(question)
             assert cell.metadata[ASKS] == asks(question)
+
+
+@pytest.mark.parametrize("text", ["打分的是*输入*通道", "*输入*通道", "`x` 是*输入 x*，*真*"])
+def test_emphasis_between_chinese_characters_is_formatted_as_on_a_card(text):
+    page = shown(asked(text))
+    assert "em" in page.tags and "*" not in page.text
+
+
+def test_signs_beside_chinese_that_are_no_emphasis_are_shown_as_they_are():
+    for text in ("宽 * 高 * 深", "3*4*5 个通道", "2**10 个*"):
+        page = shown(asked(text))
+        assert "em" not in page.tags and page.text.strip().endswith(text)
+
+
+def test_a_chinese_question_has_no_space_behind_its_points(chinese):
+    chinese({"**Question ({count} points).**": "**问题（{count} 分）**。", "Which layer?": "哪一层？"})
+    assert prose(asked("Which layer?")) == "**问题（2 分）**。哪一层？"

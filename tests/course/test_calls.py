@@ -114,7 +114,7 @@ def test_a_wrong_answer_keeps_its_points_in_sight_and_shows_the_two_results_once
         assert f"Expected {wanted}" not in card.lines[0] and got not in card.lines[0]
     check(ID, RIGHT)
     card = check(ID, lambda *arguments: -1)
-    assert "not yet (1 of 1 point)" in card.title  # a pass, once earned, is kept
+    assert card.title.endswith("not yet; you keep your point")  # a pass, once earned, is kept
 
 
 def test_what_an_answer_holds_is_text_in_the_card():
@@ -253,7 +253,17 @@ def test_the_right_letter_is_right_in_either_case(answer):
 
 
 def test_a_wrong_letter_is_told_why():
-    assert question(LETTER.id, "a").lines[-1] == LETTER.comments["a"]
+    again = "Try again; it costs no points."
+    assert question(LETTER.id, "a").lines == (LETTER.comments["a"], again)
+
+
+def test_no_wrong_letter_shows_the_explanation_however_often_it_is_chosen():
+    for asked in (asked for asked in questions().values() if asked.choices):
+        for letter in set(asked.choices) - {str(asked.answer).lower()}:
+            for _ in range(3):
+                card = question(asked.id, letter)
+                if card.mood == "bad":
+                    assert asked.explanation not in card.lines and card.lines[-1] == "Try again; it costs no points."
 
 
 def test_a_wrong_number_gets_a_comment_and_a_second_different_one_the_explanation(noted):

@@ -222,3 +222,18 @@ def test_a_cell_that_fails_half_way_leaves_nothing_for_the_next(cell):
     printed, (further,) = cell("for i in range(5): claim(f'claim {i}', True)\n1 / 0")
     assert "2 of 2" in further.summary and printed[:3] == ["✔ claim 0", "✔ claim 1", "✔ claim 2"]
     assert cell("claim('next', True)") == (["✔ next"], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("`to_int8` is off by half a step.", "<code>to_int8</code> is off by half a step."),
+        ("`to_int8` 还原的*权重*", "<code>to_int8</code> 还原的<em>权重</em>"),
+        ("`a < b` holds", "<code>a &lt; b</code> holds"),
+        ("3*4*5, a * b and an odd ` stay", "3*4*5, a * b and an odd ` stay"),
+    ],
+)
+def test_code_in_a_claim_is_shown_as_code_in_a_page_and_with_its_signs_as_text(text, shown):
+    for page in (Statement(text, True)._repr_html_(), Further((Statement(text, True),))._repr_html_()):
+        assert f"</strong>{shown}</div>" in page
+    assert repr(Statement(text, True)) == f"✔ {text}"

@@ -248,3 +248,55 @@ def test_descriptions_and_options_have_room():
     Playground(lambda **values: (plots.finish(plots.figure()[0]), ""), **controls)
     assert {control.style.description_width for control in controls.values()} == {f"{len(long) + 1}ch"}
     assert controls["a"].layout.width == "max-content"
+
+
+ARRAY = [1, 2]  # an option whose value is not a plain one
+
+
+@pytest.mark.parametrize(
+    "kind", [widgets.Dropdown, widgets.RadioButtons, widgets.Select, widgets.ToggleButtons, widgets.SelectionSlider]
+)
+@pytest.mark.parametrize(
+    ("options", "value", "values"),
+    [
+        (["per layer", "per channel"], "per channel", ["per layer", "per channel"]),
+        ((2, "per layer"), 2, [2, "per layer"]),
+        ({"per layer": "a", "per channel": "b"}, "b", ["a", "b"]),
+        ({"per layer": 1, "per channel": ARRAY}, ARRAY, [1, ARRAY]),
+        ([("per layer", 0), ("per channel", 2)], 2, [0, 2]),
+        ([("per layer", 1), ["per channel", 2]], 1, [1, 2]),
+    ],
+)
+def test_selections_of_every_kind_show_their_options_in_chinese_and_keep_their_values(
+    chinese, kind, options, value, values
+):
+    chinese({"per layer": "每层", "per channel": "每通道", "scales": "缩放"})
+    seen = []
+
+    def draw(per):
+        seen.append(per)
+        return plots.finish(plots.figure()[0]), ""
+
+    control = kind(options=options, value=value, description="scales")
+    Playground(draw, per=control)
+    assert control.description == "缩放" and seen == [value]
+    labels = []
+    for place, of in enumerate(values):
+        control.index = place
+        assert control.value == of and seen[-1] == of
+        labels.append(control.label)
+    assert not {"per layer", "per channel"} & set(labels) and {"每层", "每通道"} & set(labels)
+
+
+def test_a_selection_of_several_keeps_what_is_selected_in_chinese(chinese):
+    chinese({"per layer": "每层"})
+    control = widgets.SelectMultiple(options={"per layer": 1, "other": 2}, value=(1,))
+    Playground(lambda per: (plots.finish(plots.figure()[0]), ""), per=control)
+    assert control.value == (1,) and control.label == ("每层",)
+
+
+def test_a_list_without_a_selection_stays_without_one_in_chinese(chinese):
+    chinese({"per layer": "每层"})
+    control = widgets.Dropdown(options=["per layer"], value=None)
+    Playground(lambda per: (plots.finish(plots.figure()[0]), ""), per=control)
+    assert control.value is None

@@ -197,7 +197,7 @@ def test_predictions_are_summed_up(mine):
         predict(name, 2)
         reveal(name, 2, 1.9, 2.1)
         write(mine)
-        told = f"You have made {count} prediction{'s' if count > 1 else ''}." in page(mine)
+        told = f"{count} guess{'es' if count > 1 else ''} compared so far." in page(mine)
         assert told == (count < start_page.ENOUGH)  # one guess proves nothing
     assert "Your predictions: 3 of 3 guesses inside the measured interval" in page(mine)
 

@@ -8,11 +8,20 @@ from torch import nn
 
 from nnopt_lab.lessons.accelerator import ladders
 from nnopt_lab.lessons.accelerator.playground import price_playground
+from nnopt_lab.lessons.batch_sizes.playground import batch_playground
+from nnopt_lab.lessons.convolutions.playground import convolution_playground
+from nnopt_lab.lessons.distillation.playground import distillation_playground
+from nnopt_lab.lessons.few_bits.playground import equalization_playground
 from nnopt_lab.lessons.hardware.playground import roofline_playground
+from nnopt_lab.lessons.integers_by_hand.playground import quantization_playground
 from nnopt_lab.lessons.learning_rates.playground import learning_rate_playground
 from nnopt_lab.lessons.mixed_precision.playground import precision_playground
 from nnopt_lab.lessons.parallelism.playground import scaling_playground
-from nnopt_lab.workbench import diagrams, plots
+from nnopt_lab.lessons.pruning.playground import pruning_playground
+from nnopt_lab.lessons.small_files.playground import compression_playground
+from nnopt_lab.lessons.start_here.playground import layer_playground
+from nnopt_lab.techniques.convolutions.cost_model import CostModel
+from nnopt_lab.workbench import data, diagrams, models, plots
 from nnopt_lab.workbench.language import speaking, translated
 from nnopt_lab.workbench.measure import Comparison, Ratio, Timing
 from nnopt_lab.workbench.training import History
@@ -89,3 +98,28 @@ def test_texts_of_playgrounds_leave_no_english():
 def test_ratios_of_times_are_found_whole(ratio, said):
     with speaking("zh"):
         assert translated(str(ratio)) == said
+
+
+def of_networks():
+    """The playgrounds that take a network, or a machine, by what makes them."""
+    net, pictures = models.MyNet(), data.load("fashion")
+    return {
+        "layer": layer_playground,
+        "pruning": lambda: pruning_playground(net, pictures),
+        "convolution": lambda: convolution_playground(CostModel(100.0, 10.0, 1e-6)),
+        "batch": lambda: batch_playground({"untrained": net}, pictures),
+        "quantization": lambda: quantization_playground(net, pictures),
+        "equalization": lambda: equalization_playground(net, pictures),
+        "compression": lambda: compression_playground(net, pictures),
+        "distillation": lambda: distillation_playground(net, net, pictures),
+    }
+
+
+@pytest.mark.parametrize("name", of_networks())
+def test_controls_have_the_same_values_in_chinese_as_in_english(name):
+    made = {}
+    for language in ("en", "zh"):
+        with speaking(language):
+            controls = of_networks()[name]()._controls
+        made[language] = {key: control.value for key, control in controls.items()}
+    assert made["zh"] == made["en"]

@@ -65,6 +65,10 @@ def test_the_playground_prices_a_convolution_and_keeps_those_before_it():
     assert f", {milliseconds:.4f} ms per picture, {2 * 131_072 / milliseconds / 1e6:.1f} GFLOP/s" in text
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("MACs per picture", "ms per picture (batch 8)")
+    for axis in (ax.xaxis, ax.yaxis):
+        low, high = sorted(axis.get_view_interval())
+        named = [tick.label1.get_text() for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+        assert len(named) >= 2 and all(re.fullmatch(r"[\d.,]+( M)?", name) for name in named)
 
 
 def test_the_answers_of_the_bug_hunt_are_folded_below_their_questions():

@@ -1,6 +1,11 @@
 """Lesson 00's playground: the cost of one convolution."""
 
+import math
+from collections.abc import Callable
+
 import torch
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, LogLocator
 from torch import nn
 
 from nnopt_lab.course.playground import Playground, choice
@@ -18,6 +23,18 @@ def _goal(seen: list[tuple[float, float, str]]) -> str:
     if not beaten:
         return ""
     return _("You found one: {slow} does fewer MACs than {fast} but takes longer.", slow=name, fast=beaten[-1])
+
+
+def _a_decade(low: float, high: float) -> tuple[float, float]:
+    """Limits around the same middle that are at least a factor of 10 apart, so that ticks fall between them."""
+    middle, wide = math.sqrt(low * high), math.sqrt(max(high / low, 10))
+    return middle / wide, middle * wide
+
+
+def _name_ticks(axis: Axis, name: Callable[[float], str]) -> None:
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 200 else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, place: name(value)))
 
 
 def layer_playground() -> Playground:
@@ -40,6 +57,9 @@ def layer_playground() -> Playground:
             ax.set(xscale="log", yscale="log", xlabel="MACs per picture", ylabel=f"ms per picture (batch {BATCH})")
             ax.margins(0.3)
             ax.minorticks_off()  # laying them out takes as long as everything else
+            ax.set(xlim=_a_decade(*ax.get_xlim()), ylim=_a_decade(*ax.get_ylim()))
+            _name_ticks(ax.xaxis, lambda macs: measure.format_count(macs).replace(".00", ""))
+            _name_ticks(ax.yaxis, "{:g}".format)
             plots.write_names(
                 ax, {name: (macs, time) for macs, time, name in seen[-12:]}
             )  # each once, where it was last
