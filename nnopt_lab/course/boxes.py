@@ -1,6 +1,7 @@
 """Boxes in which a learner answers, with buttons or a number; where no kernel runs, a notebook shows a card instead."""
 
 import asyncio
+import unicodedata
 from collections.abc import Callable
 from functools import cache
 
@@ -19,7 +20,8 @@ def number_row(label: str, tooltip: str, button: str, unit: str, commit: Callabl
         tooltip: of the field.
         button: its text.
         unit: shown after the field.
-        commit: called with the text, with a decimal point for a comma.
+        commit: called with the text as Python writes numbers: with a decimal point for a comma, in ASCII, and without
+            a percent sign, unless the unit is another.
     """
     import ipywidgets as widgets
 
@@ -35,7 +37,8 @@ def number_row(label: str, tooltip: str, button: str, unit: str, commit: Callabl
     pressed = widgets.Button(description=button, button_style="primary")
 
     def read(*_) -> None:
-        commit(number.value.strip().replace(",", "."))
+        typed = _plain(number.value)
+        commit(typed.removesuffix("%").rstrip() if unit in ("", "%") else typed)
 
     entered = []  # the timer of an Enter whose text may still be on its way: a page sends Enter first
 
@@ -58,6 +61,11 @@ def number_row(label: str, tooltip: str, button: str, unit: str, commit: Callabl
     pressed.on_click(read)
     number.on_msg(on_message)
     return widgets.HBox([number, widgets.Label(unit), pressed])
+
+
+def _plain(typed: str) -> str:
+    """A number as Python writes it; Chinese keyboards type wide digits and points, too."""
+    return unicodedata.normalize("NFKC", typed).strip().replace(",", ".")
 
 
 def box(parts: list, without_kernel: Card):

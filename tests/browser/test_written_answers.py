@@ -94,3 +94,28 @@ def test_other_questions_with_similar_names_stay(written):
     other = 'question("start.three_percentX", "a")'
     assert written(f"{other}\n{CALL}", '"c"')[0].startswith(other)
     assert written(other, '"c"')[0] == f'{other}\nquestion("{ID}", "c")'
+
+
+@pytest.mark.parametrize(
+    ("typed", "plain"),
+    [
+        ("56.25%", "56.25"),
+        (" 56,25 % ", "56.25"),
+        ("５６．２５％", "56.25"),
+        ("−3", "-3"),
+        ("－1e-5", "-1e-5"),
+        ("13.9", "13.9"),
+        ("%5", "%5"),
+        ("5%%", "5%"),
+        ("five", "five"),
+    ],
+)
+def test_a_typed_number_is_read_with_a_percent_sign_and_in_wide_digits(browser, typed, plain):
+    page = browser.new_page()
+    page.goto("about:blank")
+    run = """async ([source, typed]) => {
+      const module = await import('data:text/javascript;charset=utf-8,' + encodeURIComponent(source));
+      return module.plainNumber(typed);
+    }"""
+    assert page.evaluate(run, [MODULE.read_text(encoding="utf-8"), typed]) == plain
+    page.close()

@@ -93,6 +93,13 @@ const answer = async (app, panel, cell, literal) => {
   await app.commands.execute('notebook:run-cell');
 };
 
+// What was typed, as Python writes it: with a decimal point, without the percent sign that questions ask in, and in
+// ASCII, also if a Chinese keyboard has typed wide digits.
+export const plainNumber = typed => typed.normalize('NFKC').trim().replace(',', '.').replace('−', '-')
+  .replace(/\s*%$/, '');
+
+const withColon = label => label + (/[\u3400-\u9fff]$/.test(label) ? '：' : ':');
+
 const letters = (asks, give) => asks.choices.map(letter => make('button', {
   type: 'button', textContent: letter, ariaLabel: `${asks.label}: ${letter}`, onclick: () => give(`"${letter}"`)
 }));
@@ -101,7 +108,7 @@ const number = (asks, give) => {
   const box = make('input', { type: 'text', inputMode: 'decimal', ariaLabel: asks.label });
   const refused = make('span', { role: 'alert' });
   const commit = () => {
-    const text = box.value.trim().replace(',', '.').replace('−', '-');
+    const text = plainNumber(box.value);
     refused.textContent = NUMBER.test(text) ? '' : asks.refused;
     if (NUMBER.test(text)) give(text.replace(/^([-+]?)0+(?=\d)/, '$1')); // Python knows no 013
   };
@@ -113,7 +120,7 @@ const strip = (app, panel, cell, asks) => {
   const give = literal => answer(app, panel, cell, literal);
   const onkeydown = event => { if (isPlain(event)) event.stopPropagation(); }; // the notebook would take the focus
   return make('div', { className: STRIP, role: 'group', ariaLabel: asks.label, onkeydown },
-    make('span', { textContent: `${asks.label}:` }), ...(asks.choices.length ? letters : number)(asks, give));
+    make('span', { textContent: withColon(asks.label) }), ...(asks.choices.length ? letters : number)(asks, give));
 };
 
 const showGiven = (cell, made) => {
