@@ -12,6 +12,7 @@ from nnopt_lab.course.workspace import workspace
 from nnopt_lab.workbench.language import _, translated
 
 HINTS = 3
+CLASS = "nnopt-help"  # of the widget, which the course's extension of JupyterLab gives its look
 TRIES = 5  # with three hints, before the solution is shown
 
 
@@ -71,7 +72,7 @@ def box(card: HelpCard):
 
     update()
     button.on_click(open_next)
-    return widgets.VBox([shown, folds, button, static])
+    return widgets.VBox([shown, folds, button, static], _dom_classes=[CLASS])
 
 
 def _folds(id: str, newest_open: bool = False) -> str:

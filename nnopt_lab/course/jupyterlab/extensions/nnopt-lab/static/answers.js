@@ -18,7 +18,8 @@ const STYLE = `
   .${STRIP} input{width:9em;padding:2px 8px}
   .${STRIP} :focus-visible{outline:2px solid #0072b2;outline-offset:1px}
   .${STRIP} [role=alert]{color:var(--jp-error-color1,#c04c00)}
-  .${ASKING} .jp-OutputArea-child:has(.nnopt-box){display:none}`;
+  .${ASKING} .jp-OutputArea-child:has(.nnopt-box),
+  .${ASKING} .jp-Cell-outputWrapper:has(.nnopt-box):not(:has(.jp-OutputArea-child ~ .jp-OutputArea-child)){display:none}`;
 
 const escaped = text => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 const call = id => String.raw`\bquestion\(\s*["']${escaped(id)}["']\s*`;

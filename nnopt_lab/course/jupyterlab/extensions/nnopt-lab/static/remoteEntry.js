@@ -138,6 +138,7 @@
         waiting = requestAnimationFrame(() => {
           nameControls();
           goOnAfterBox(app);
+          parts.markTasks();
           parts.offerAnswers(app);
         });
       }).observe(document.body, { childList: true, subtree: true, characterData: true });
@@ -148,11 +149,11 @@
   const sharedModule = async name => (await Object.values(shared[name])[0].get())();
   const part = file => import(new URL(file, HERE));
   const load = async () => {
-    const [answers, verdicts, notebooks] = await Promise.all([
-      part('answers.js'), part('verdicts.js'), sharedModule('@jupyterlab/notebook')
+    const [answers, tasks, verdicts, notebooks] = await Promise.all([
+      part('answers.js'), part('tasks.js'), part('verdicts.js'), sharedModule('@jupyterlab/notebook')
     ]);
     verdicts.keepCardsInSight(notebooks.NotebookActions);
-    const found = plugin(answers);
+    const found = plugin({ ...answers, ...tasks });
     return () => ({ __esModule: true, default: found });
   };
   const container = { init: scope => { shared = scope; }, get: load };
