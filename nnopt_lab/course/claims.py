@@ -118,9 +118,14 @@ def _summary(claims: tuple[Statement, ...], timing: bool) -> str:
     count, parts = len(claims) - elsewhere - busy, []
     if count:
         which = {"held": held, "claims": _noun(count, timing)}
-        parts.append(
-            counted(count, "{held} of {count} {claims} is true", "{held} of {count} {claims} are true", **which)
-        )
+        if held == count:  # in other languages, "all" of them
+            parts.append(
+                counted(count, "{count} of {count} {claims} is true", "{count} of {count} {claims} are true", **which)
+            )
+        else:
+            parts.append(
+                counted(count, "{held} of {count} {claims} is true", "{held} of {count} {claims} are true", **which)
+            )
     if elsewhere and parts:
         parts.append(counted(elsewhere, "{count} does not apply here", "{count} do not apply here"))
     elif elsewhere:

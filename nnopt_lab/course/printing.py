@@ -42,3 +42,9 @@ def translate_prints() -> None:
     if shell() is None or spoken_language() == ENGLISH:
         return
     shell().user_ns.setdefault("print", translating_print)
+    shell().display_formatter.formatters["text/plain"].for_type(str, _show_text)
+
+
+def _show_text(text: str, printer, cycle: bool) -> None:
+    """Show a cell's value that is a text of a lesson, as `translating_print` prints one."""
+    printer.text(repr(translated(text, PRINTED)))

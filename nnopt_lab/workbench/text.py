@@ -2,6 +2,8 @@
 
 import textwrap
 
+from nnopt_lab.workbench.language import translated, translated_sentences
+
 COLUMNS = 90  # of printed text in a notebook's cell; beyond, JupyterLab breaks lines inside words
 
 
@@ -20,7 +22,16 @@ def storable(name: str) -> str:
 
 
 def wrapped(text: object, columns: int = COLUMNS) -> str:
-    """Break the lines of a text between words, so that each has at most `columns` characters if its words do."""
-    lines = str(text).splitlines()
+    """Break the lines of a text between words, so that each has at most `columns` characters if its words do.
+
+    A sentence, also one behind a name and a colon, is in the current language.
+    """
+    lines = [_spoken(line) for line in str(text).splitlines()]
     fill = textwrap.TextWrapper(columns, break_long_words=False, break_on_hyphens=False).fill
     return "\n".join(map(fill, lines))
+
+
+def _spoken(line: str) -> str:
+    name, colon, sentence = line.partition(": ")
+    said = translated_sentences(sentence)
+    return translated_sentences(line) if said == sentence else f"{translated(name)}{colon}{said}"

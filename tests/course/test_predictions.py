@@ -399,6 +399,7 @@ def test_predictions_are_shown_in_the_language_in_use_and_recorded_in_english(no
         {
             NAME: "稀疏度 90% 时的加速",
             "points": "百分点",
+            "{number} points": "{number} 个百分点",
             "because it is": "就是这样",
             "Measured: {name}": "测得：{name}",
             "{measured} · measured without a guess": "{measured} · 下次先猜",
@@ -413,7 +414,7 @@ def test_predictions_are_shown_in_the_language_in_use_and_recorded_in_english(no
     predict(NAME, 2.5, unit="points")
     card = reveal(NAME, 3, 2, 4, because="because it is")
     assert card.title == "猜的和测得的：稀疏度 90% 时的加速"
-    assert card.lines == ("测得 3 百分点（区间 2 到 4）。", "你猜 2.5 百分点：在区间内。", "就是这样")
+    assert card.lines == ("测得 3 个百分点（区间 2 到 4）。", "你猜 2.5 个百分点：在区间内。", "就是这样")
     assert noted()["unit"] == "points"
     assert "稀疏度 90% 时的加速" in repr(ledger()) and "稀疏度 90% 时的加速" in ledger()._repr_html_()
     box = predict("a {thing}", unit="points")

@@ -91,6 +91,8 @@ def _in_call(call: ast.Call, kind: str) -> Iterator[tuple[str, str]]:
         # After a claim's text comes its condition, and after a prediction's name its numbers.
         yield from strings_of(argument, "label" if inner in ("claim", "prediction") and number else inner)
     for keyword in call.keywords:
+        if inner == "claim" and keyword.arg == "where" and isinstance(keyword.value, ast.Tuple):
+            yield from strings_of(keyword.value.elts[-1], "label")  # why the claim does not apply
         if keyword.arg not in KEYWORDS_WITH_NAMES:
             yield from strings_of(keyword.value, "explanation" if keyword.arg == "because" else "label")
 

@@ -8,12 +8,14 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 from nnopt_lab.course import premises
 from nnopt_lab.course.exercises import Exercise, Question, exercises, questions
 from nnopt_lab.course.lesson import packages
 from nnopt_lab.course.translation.code_strings import WORD, message_of, strings_of
+from nnopt_lab.course.translation.further import FURTHER
 from nnopt_lab.course.translation.markdown_blocks import has_words
 from nnopt_lab.course.translation.page_texts import texts_of_script, texts_of_template
 from nnopt_lab.workbench.language import DOMAIN, FIELD, MESSAGE
@@ -90,7 +92,7 @@ _TECHNICAL = re.compile(
 def library_messages() -> dict[str, list[str]]:
     """The texts in a stable order, each with its kinds, such as "message", "hint" or "label"."""
     found: dict[str, list[str]] = {}
-    for kind, text in (*_marked(), *_declared(), *_labels(), *_series(), *_helps(), *_errors(), *_sentences()):
+    for kind, text in chain(_marked(), _declared(), _labels(), _series(), _helps(), _errors(), _sentences(), FURTHER):
         if has_words(text) or kind == MESSAGE:
             kinds = found.setdefault(text, [])
             if kind not in kinds:

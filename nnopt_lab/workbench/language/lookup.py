@@ -10,6 +10,7 @@ from nnopt_lab.workbench.language.typography import MARKS, WIDE, has_ideographs
 
 LETTERS = re.compile(r"[^\W\d_]{2}")  # without them, a text has nothing to translate
 _SEPARATORS = [re.compile(one) for one in ("(; )", "( → )", r"(,\s)")]  # of the parts of a label
+_RANGE = re.compile(r"([^A-Za-z\n]*(?: (?:ms|s|µs)\b)?[^A-Za-z\n]*\d\S{0,2}) to ([+−-]?\d[^A-Za-z\n]*)")  # of numbers
 _COUNT = re.compile(r" \(\d+\)$")  # behind a label
 _COMMON_WORD = re.compile(r"(?<![\w.])[a-z]{3,}(?![\w.])")  # rather than a name, such as MyNet or features.0
 _QUOTES = ("`", "'", '"', "“", "「")
@@ -58,6 +59,8 @@ def _looked_up(text: str, context: str, language: str, lesson: str) -> str:
             return found
     if (count := _COUNT.search(text)) and (found := _looked_up(text[: count.start()], context, language, lesson)):
         return found + count[0]
+    if (ends := _RANGE.fullmatch(text)) and (found := found_in.pgettext(MESSAGE, "{low} to {high}")):
+        return with_fields(found, {"low": ends[1], "high": ends[2]})
     torn = None  # the first match with a field that holds parts of a list, or half of a pair of parentheses
     for template in templates(language, general):
         if match := template.pattern.fullmatch(text):

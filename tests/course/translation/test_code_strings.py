@@ -34,3 +34,9 @@ from nnopt_lab.course.translation.code_strings import code_strings
 )  # fmt: skip
 def test_what_is_shown_is_found_and_names_are_not(code, found):
     assert list(code_strings(code)) == found
+
+
+def test_the_reason_why_a_claim_does_not_apply_is_found():
+    assert ("label", "torch has no such kernels") in list(
+        code_strings('claim("It is fast.", fast, where=(bool(kernels), "torch has no such kernels"))')
+    )

@@ -89,3 +89,16 @@ def test_a_lesson_s_own_translation_goes_before_another_lesson_s(chinese):
     assert (translated("small"), translated("batch")) == ("07_lesson", "批")
     language.enter_lesson("08_lesson")
     assert translated("small") == "小"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("−0.07 to +0.07", "−0.07 至 +0.07"),
+        ("1.2× (1.1 to 1.3)", "1.2× (1.1 至 1.3)"),
+        ("3 ms (2 to 4)", "3 ms (2 至 4)"),
+    ],
+)
+def test_ends_of_an_interval_of_numbers_are_joined_by_a_word(chinese, text, said):
+    chinese({"{low} to {high}": "{low} 至 {high}"})
+    assert translated(text) == said
