@@ -7,6 +7,7 @@ def a_sentence(text: str) -> bool:
 
 FINE = """
     # %%
+    # Claims: what is one
     from nnopt_lab.course.calls import claim
 
     claim("one is one", True)

@@ -127,7 +127,7 @@ MISTAKES = [
     ("by_hand.scale_and_zero_point", below_zero_alone, "upwards only"),
     ("by_hand.scale_and_zero_point", above_zero_alone, "downwards only"),
     ("by_hand.quantize", lambda x, s, z, b: quantize_with(x, s, 0, b), "left out the zero point"),
-    ("by_hand.quantize", lambda x, s, z, b: quantize_with(x, s, z, b, last=2**b), "clamped to 2^bits"),
+    ("by_hand.quantize", lambda x, s, z, b: quantize_with(x, s, z, b, last=2**b), "clamped to `2^bits`"),
     ("by_hand.quantize", through_bytes, "uint8 before clamping"),
     ("by_hand.quantize", lambda x, s, z, b: quantize_with(x, s, z, b, torch.floor), "rounded down"),
     ("by_hand.requantize", in_doubles, "float64"),
