@@ -109,7 +109,7 @@ from nnopt_lab.course.calls import question
 from nnopt_lab.course.checking import judge_answer
 from nnopt_lab.course.exercises import questions
 given = json.loads({given!r})
-print(json.dumps({{id: [[judge_answer(questions()[id], answer), "".join(question(id, answer).lines[-1:])]
+print(json.dumps({{id: [[judge_answer(questions()[id], answer), question(id, answer).lines]
         for answer in answers]
     for id, answers in given.items()}}))
 """
@@ -123,14 +123,13 @@ def test_a_learner_of_a_kit_gets_the_same_verdicts_and_comments_as_one_of_the_cl
     found = json.loads(in_the_kit(whole, GIVEN.format(given=json.dumps(given))).splitlines()[-1])
     for id, answers in given.items():
         asked = questions()[id]
-        for answer, (verdict, last) in zip(answers, found[id], strict=True):
+        for answer, (verdict, lines) in zip(answers, found[id], strict=True):
             assert verdict is judge_answer(asked, answer), (id, answer)
             if verdict:
-                assert last == asked.explanation
-            elif verdict is False and asked.choices:
-                assert last == asked.comment_on(answer)
+                assert lines == [asked.explanation]
             elif verdict is False:
-                assert last == "Try again; it costs no points." and asked.explanation != last
+                assert lines[-1] == "Try again; it costs no points." and asked.explanation not in lines
+                assert not asked.choices or lines[0] == asked.comment_on(answer)
 
 
 def test_progress_and_the_course_map_have_only_its_lessons(kit):
