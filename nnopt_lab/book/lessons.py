@@ -6,7 +6,6 @@ import importlib.util
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from nnopt_lab.course.cell_roles import LABEL
 from nnopt_lab.course.lesson_files import paths, read_notebook
 from nnopt_lab.course.static_outputs import VIEW, make_static
 
@@ -105,8 +104,8 @@ def _folded(cell: NotebookNode, stubs: dict[str, str]) -> list[NotebookNode]:
     if place:
         return [_hidden(cell, "hide-cell", "answer")]
     if cell.metadata.get("jupyter", {}).get("source_hidden"):
-        first = cell.source.partition("\n")[0]
-        return [_hidden(cell, "hide-input", f"code · {first.removeprefix('# ')}" if LABEL.fullmatch(first) else "code")]
+        label = cell.source.partition("\n")[0].removeprefix("# ")  # the build refuses a folded cell without one
+        return [_hidden(cell, "hide-input", f"code · {label}")]
     return [cell]
 
 

@@ -84,7 +84,10 @@ def _kept_news(path: Path) -> str:
 
 def rows(folder: Path) -> list[Row]:
     """The lessons in a workspace, in order, in the language in use."""
-    noted = record.read(folder)
+    return _rows(folder, record.read(folder))
+
+
+def _rows(folder: Path, noted: dict) -> list[Row]:
     return [
         Row(
             name,
@@ -100,21 +103,21 @@ def rows(folder: Path) -> list[Row]:
 
 
 def _page(folder: Path, news: str) -> str:
-    found, noted = rows(folder), record.read(folder)
+    noted = record.read(folder)
+    found = _rows(folder, noted)
     current = _current(folder, found)
     guesses = ledger_of(noted)
-    table = [_("lesson"), _("points"), _("time")]
     lines = [
         "# NNOpt Lab",
         "",
         _("Make PyTorch networks smaller and faster, and know why it worked."),
         "",
-        f"> {_go_on(folder, current)}",
+        f"> {_go_on(folder, current, noted)}",
         "",
         _summary(found),
         *([f"\n{_guesses(guesses)}"] if guesses.made else []),
         "",
-        f"| | {table[0]} | | {table[1]} | {table[2]} |",
+        f"| | {_('lesson')} | | {_('points')} | {_('time')} |",
         "|:-:|:--|:--|--:|--:|",
         *(_table_row(row, row is current) for row in found),
         "",
@@ -213,19 +216,20 @@ def _worked(folder: Path) -> dict[str, float]:
 
 def next_step(folder: Path) -> tuple[str, str] | None:
     """The lesson to go on with, and the heading of its first open section, "" if unknown; None after the last."""
-    row = _current(folder, rows(folder))
+    noted = record.read(folder)
+    row = _current(folder, _rows(folder, noted))
     if row is None:
         return None
-    return row.name, _open_section(edition_folder(folder) / f"{row.name}.ipynb", folder)[0]
+    return row.name, _open_section(edition_folder(folder) / f"{row.name}.ipynb", noted)[0]
 
 
-def _go_on(folder: Path, row: Row | None) -> str:
+def _go_on(folder: Path, row: Row | None, noted: dict) -> str:
     if row is None:
         return f"**{_('You have completed every lesson.')}**"
-    heading, cell_id = _open_section(edition_folder(folder) / f"{row.name}.ipynb", folder)
-    begun, title = row.earned or not is_unchanged(row.name, folder), f"{row.name[:2]} {row.title}"
-    if not begun:
+    title = f"{row.name[:2]} {row.title}"
+    if not row.earned and is_unchanged(row.name, folder):
         return _("**Begin here: [{title}]({file})**", title=title, file=f"{row.name}.ipynb")
+    heading, cell_id = _open_section(edition_folder(folder) / f"{row.name}.ipynb", noted)
     if heading:
         title = _("{title}, section {heading}", title=title, heading=heading)
     # JupyterLab finds a heading's own address only in a notebook that is open already.
@@ -233,9 +237,9 @@ def _go_on(folder: Path, row: Row | None) -> str:
     return _("**Go on where you were: [{title}]({file})**", title=title, file=f"{row.name}.ipynb{anchor}")
 
 
-def _open_section(notebook: Path, folder: Path) -> tuple[str, str]:
+def _open_section(notebook: Path, noted: dict) -> tuple[str, str]:
     """The heading above the first exercise or question that is not passed, and the id of its cell; "" if unknown."""
-    noted, heading, cell_id = record.read(folder), "", ""
+    heading = cell_id = ""
     for cell in _cells(notebook):
         text = "".join(cell.get("source", ""))
         if cell.get("cell_type") == "markdown" and (found := re.findall(r"^## (.+)$", text, re.MULTILINE)):

@@ -63,10 +63,7 @@ def edition(lesson: str, language: str, solved: bool = False) -> NotebookNode:
 
 def write_edition(lesson: str, language: str) -> None:
     """Write the learner's notebook of a lesson in another language; nothing is executed."""
-    path, text = edition_file(lesson, language), _text(edition(lesson, language))
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text)
+    _write(edition_file(lesson, language), _text(edition(lesson, language)))
 
 
 def readme(language: str) -> str:
@@ -77,7 +74,10 @@ def readme(language: str) -> str:
 
 def write_readme(language: str) -> None:
     """Write the README in another language."""
-    path, text = readme_file(language), readme(language)
+    _write(readme_file(language), readme(language))
+
+
+def _write(path: Path, text: str) -> None:
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text)

@@ -1,16 +1,14 @@
 """Lesson 00's playground: the cost of one convolution."""
 
 import math
-from collections.abc import Callable
 
 import torch
-from matplotlib.axis import Axis
-from matplotlib.ticker import FuncFormatter, LogLocator
 from torch import nn
 
 from nnopt_lab.course.playground import Playground, choice
 from nnopt_lab.workbench import measure, plots
 from nnopt_lab.workbench.language import _
+from nnopt_lab.workbench.plots.style import round_values
 
 CLEARLY = 1.2  # times as long, which chance alone rarely makes of two timings
 BATCH = 8  # a larger one would take too long for a figure that follows the controls
@@ -29,12 +27,6 @@ def _a_decade(low: float, high: float) -> tuple[float, float]:
     """Limits around the same middle that are at least a factor of 10 apart, so that ticks fall between them."""
     middle, wide = math.sqrt(low * high), math.sqrt(max(high / low, 10))
     return middle / wide, middle * wide
-
-
-def _name_ticks(axis: Axis, name: Callable[[float], str]) -> None:
-    low, high = axis.get_view_interval()
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 200 else (1,)))
-    axis.set_major_formatter(FuncFormatter(lambda value, place: name(value)))
 
 
 def layer_playground() -> Playground:
@@ -56,10 +48,10 @@ def layer_playground() -> Playground:
                 ax.plot(macs, time, "o", color=plots.ORANGE if last else plots.BLUE, alpha=1 if last else 0.5)
             ax.set(xscale="log", yscale="log", xlabel="MACs per picture", ylabel=f"ms per picture (batch {BATCH})")
             ax.margins(0.3)
-            ax.minorticks_off()  # laying them out takes as long as everything else
             ax.set(xlim=_a_decade(*ax.get_xlim()), ylim=_a_decade(*ax.get_ylim()))
-            _name_ticks(ax.xaxis, lambda macs: measure.format_count(macs).replace(".00", ""))
-            _name_ticks(ax.yaxis, "{:g}".format)
+            counts = round_values(*ax.get_xlim())
+            plots.log_axis(ax.xaxis, counts, [measure.format_count(count).replace(".00", "") for count in counts])
+            plots.log_axis(ax.yaxis)
             plots.write_names(
                 ax, {name: (macs, time) for macs, time, name in seen[-12:]}
             )  # each once, where it was last

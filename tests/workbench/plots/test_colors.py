@@ -83,9 +83,7 @@ def test_texts_can_be_read_on_both_backgrounds():
     assert contrast(plots.INK, "#FFFFFF") >= 4.5 and contrast(plots.INK, "#111111") >= 4
 
 
-@pytest.mark.parametrize(
-    "file", ["book/static/book.css", "course/jupyterlab/extensions/nnopt-lab/static/remoteEntry.js"]
-)
+@pytest.mark.parametrize("file", ["book/static/book.css", "course/jupyterlab/extensions/nnopt-lab/static/course.css"])
 def test_dark_pages_brighten_figures_until_their_texts_can_be_read(file):
     text = (Path(nnopt_lab.__file__).parent / file).read_text()
     (factor,) = re.findall(r"img\.nnopt-drawn \{\s*filter: brightness\(([\d.]+)\);", text)

@@ -3,7 +3,7 @@
   const HERE = document.currentScript.src;
   const START_PAGE = 'course.md';
   const SECONDS = 2;
-  const STYLE = new URL('course.css', document.currentScript.src);
+  const STYLE = new URL('course.css', HERE);
 
   const addStyle = () => {
     const link = document.createElement('link');
@@ -103,19 +103,11 @@
     if (returns && link) setFragment(link); // it was followed meanwhile
   };
 
-  // Texts in drawn figures are a grey for both themes, which is a little dark on the dark one (see plots/colors.py).
-  const brightenFigures = () => {
-    const style = document.createElement('style');
-    style.textContent = '[data-jp-theme-light="false"] img.nnopt-drawn { filter: brightness(1.15); }';
-    document.head.append(style);
-  };
-
   const plugin = parts => ({
     id: 'nnopt-lab:course',
-    description: 'Reloads the start page, returns to places, shows buttons for questions, names controls, brightens figures.',
+    description: 'Reloads the start page, returns to places, shows buttons for questions, names controls.',
     autoStart: true,
     activate: app => {
-      brightenFigures();
       parts.begin();
       document.addEventListener('focusin', noteBox);
       app.commands.addCommand('nnopt-lab:run-above-and-this', {
