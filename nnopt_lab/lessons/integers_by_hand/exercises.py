@@ -258,11 +258,11 @@ def _weights(g: torch.Generator):
     ),
     wrong={
         "You rounded the logarithm. Half way between 2^e and 2^(e+1) is 1.5·2^e, but a rounded log₂ changes over at "
-        "√2·2^e ≈ 1.41·2^e: weights between the two went up although the lower power is nearer.": _log_rounded(),
-        "You always took the power below (`floor`). Many weights are nearer to the power above.": _log_rounded(
+        "√2·2^e ≈ 1.41·2^e: weights between the two went up although the lower power is closer.": _log_rounded(),
+        "You always took the power below (`floor`). Many weights are closer to the power above.": _log_rounded(
             torch.floor
         ),
-        "You always took the power above (`ceil`). Many weights are nearer to the power below.": _log_rounded(
+        "You always took the power above (`ceil`). Many weights are closer to the power below.": _log_rounded(
             torch.ceil
         ),
         "The signs are lost: the logarithm only sees |w|. Multiply by the sign.": changed(torch.abs),
@@ -274,7 +274,7 @@ def _weights(g: torch.Generator):
         "Some results are larger than `2^highest`, which has no code. They must saturate at `±2^highest`.": _log_rounded(
             _to_nearest, clamp=False
         ),
-        "Weights nearer to 0 than to `±2^lowest` must become 0; yours became `±2^lowest`.": _log_rounded(
+        "Weights closer to 0 than to `±2^lowest` must become 0; yours became `±2^lowest`.": _log_rounded(
             _to_nearest, zero=False
         ),
         "You returned exponents. Return the weights themselves: 2 to that power, with the sign.": lambda w, low, high: (
