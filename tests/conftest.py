@@ -1,4 +1,6 @@
-"""Loads the plugin where options are replaced, as by `-o addopts=`; begins each test in a kernel without a lesson."""
+"""Loads the plugin where options are replaced, as by `-o addopts=`; begins each test as in a new kernel."""
+
+import sys
 
 import pytest
 
@@ -15,3 +17,11 @@ def no_lesson_yet(monkeypatch):
 
     monkeypatch.setattr(session, "_lesson", "00_start_here")
     monkeypatch.setattr("nnopt_lab.workbench.language.messages._entered", [])
+
+
+@pytest.fixture(autouse=True)
+def no_shell_left():
+    """A shell that a test starts ends with it: the next test's cards and claims would be shown in it."""
+    yield
+    if core := sys.modules.get("IPython.core.interactiveshell"):
+        core.InteractiveShell.clear_instance()

@@ -21,7 +21,6 @@ def notebook(monkeypatch):
     monkeypatch.setattr(cell_output, "shell", lambda: shell)
     monkeypatch.setattr("nnopt_lab.course.printing.shell", lambda: shell)
     yield lambda code: shell.run_cell(code).raise_error()
-    InteractiveShell.clear_instance()
 
 
 def test_lessons_texts_are_translated_and_others_are_not(chinese, capsys):
