@@ -25,6 +25,7 @@ _STYLE = (
     ".nnopt-choice>.widget-label{text-align:right;margin:0;flex-shrink:0}"
     ".nnopt-choice>.widget-radio-box{margin:0 0 0 8px!important}</style>"
 )
+_reached: dict[str, str] = {}  # sentences by task: a goal stays ticked when its cell runs again
 
 
 class Playground(widgets.VBox):
@@ -35,27 +36,33 @@ class Playground(widgets.VBox):
 
     Args:
         draw: a function of the controls' values → (matplotlib Figure, text in HTML). The words of the figure say what
-            there is to see, and the text says its numbers; readers who do not see the figure hear both. A third value
-            is one sentence, in the language in use, if the lesson's goal is reached with these values, else "".
+            there is to see, and the text says its numbers; readers who do not see the figure hear both. If there are
+            goals, a third value has one sentence per goal, in the language in use, which says what was found if it is
+            reached with these values, else "".
+        goals: tasks for the learner, one sentence each, in the language in use. A goal that was reached once stays
+            ticked as long as the kernel lives; `forget_goals()` unticks all.
         controls: widgets by the name of the argument of `draw`.
 
     Attributes:
         figure: the figure drawn last, None before the first.
     """
 
-    def __init__(self, draw: Callable, **controls: widgets.Widget):
-        self._draw, self._controls, self.figure, self._summary = draw, controls, None, {}
+    def __init__(self, draw: Callable, goals: Sequence[str] = (), **controls: widgets.Widget):
+        self._draw, self._tasks, self._controls = draw, goals, controls
+        self.figure, self._summary = None, {}
         self._pending = None
         self._text, self._picture = widgets.HTML(), widgets.HTML(layout={"overflow": "hidden"})
         self._text.add_class("nnopt-text")
         self._picture.add_class("nnopt-figure")
         self._settings = widgets.HTML(layout={"display": "none"})  # seen only in a saved notebook
-        for part in (self._settings, self._text, self._picture):
+        self._goals = widgets.HTML(layout={} if goals else {"display": "none"})
+        for part in (self._goals, self._settings, self._text, self._picture):
             part.add_class(CURRENT)
         for control in controls.values():
             _translate(control)
-        rows = widgets.VBox([*_aligned(list(controls.values())), self._settings])
+        rows = widgets.VBox([self._goals, *_aligned(list(controls.values())), self._settings])
         super().__init__([rows, self._text, self._picture])
+        self._show_goals()
         for control in controls.values():
             control.observe(lambda change: self._moved(), names="value")
         self.redraw()
@@ -67,11 +74,18 @@ class Playground(widgets.VBox):
 
     def _redraw(self) -> None:
         try:
-            self.figure, text, *goal = self._draw(**{name: control.value for name, control in self._controls.items()})
+            self.figure, text, *found = self._draw(**{name: control.value for name, control in self._controls.items()})
         except ValueError as error:
             self._text.value = html.escape(translated(str(error)))
             return
-        text = translated(text) + "".join(f"<div><b>✔</b> {html.escape(reached)}</div>" for reached in goal if reached)
+        text = translated(text)
+        if found and isinstance(found[0], str):
+            text += f"<div><b>✔</b> {html.escape(found[0])}</div>" if found[0] else ""
+        else:
+            for task, sentence in zip(self._tasks, *found, strict=True) if found else ():
+                if sentence:
+                    _reached.setdefault(task, sentence)
+            self._show_goals()
         self._summary = {KEY: plots.summary(self.figure)}
         self.figure.alt = f"{self.figure.alt} {_plain(text)}".strip()
         picture = plots.png(self.figure, plots.SHARPNESS, quick=True)
@@ -81,6 +95,10 @@ class Playground(widgets.VBox):
         settings = " · ".join(f"{control.description}: {_shown(control)}" for control in self._controls.values())
         how = _("{settings} <em>(run this cell to move the controls)</em>", settings=html.escape(settings))
         self._settings.value = how
+
+    def _show_goals(self) -> None:
+        rows = [("✔", _reached[task]) if task in _reached else ("☐", task) for task in self._tasks]
+        self._goals.value = "".join(f"<div><b>{mark}</b> {html.escape(said)}</div>" for mark, said in rows)
 
     def _moved(self) -> None:
         try:
@@ -113,12 +131,17 @@ class Playground(widgets.VBox):
         """The widget, and for pages that show no widgets its settings, its text and its figure with a description."""
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle and self.figure is not None:  # cropped and with a palette, since it is stored in the notebook
-            parts = (self._settings.value, self._text.value, plots.img(self.figure))
-            bundle = {**bundle, "text/html": "".join(f"<div>{part}</div>" for part in parts)}
+            parts = (self._goals.value, self._settings.value, self._text.value, plots.img(self.figure))
+            bundle = {**bundle, "text/html": "".join(f"<div>{part}</div>" for part in parts if part)}
         return bundle
 
     def __repr__(self) -> str:
         return _("A playground: run this cell in JupyterLab and move the controls.")
+
+
+def forget_goals() -> None:
+    """Untick the goals of all playgrounds."""
+    _reached.clear()
 
 
 def choice(name: str, options: Sequence, value) -> widgets.RadioButtons:

@@ -12,7 +12,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from nnopt_lab.course.playground import PAUSE, Playground, choice, slider
+from nnopt_lab.course.playground import PAUSE, Playground, choice, forget_goals, slider
 from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.workbench import plots
 from nnopt_lab.workbench.plots.summary import KEY
@@ -55,18 +55,54 @@ def test_a_playground_draws_at_once_and_whenever_a_control_is_moved(counting):
     assert playground.figure.axes[0].lines[0].get_ydata().tolist() == [0, 1, 2, 3]
 
 
-def test_a_goal_is_told_while_it_is_reached_and_only_then():
+@pytest.fixture
+def goals():
+    """A playground with two goals, and its slider: the first wants more than 2, the second more than 4."""
+
     def draw(size: int):
-        return plots.finish(plots.figure()[0]), "<b>text</b>", "You found <it>." if size > 2 else ""
+        found = [f"{size} is <large>." if size > least else "" for least in (2, 4)]
+        return plots.finish(plots.figure()[0]), "text", found
 
     control = widgets.IntSlider(value=1, max=9, description="size")
-    playground = Playground(draw, size=control)
-    assert drawn(playground)[0] == "<b>text</b>"
+    forget_goals()
+    yield lambda: (Playground(draw, ["Find <large>.", "Find huge."], size=control), control)
+    forget_goals()
+
+
+def told(playground):
+    return re.findall("<div>(.*?)</div>", playground.children[0].children[0].value)
+
+
+def test_a_goal_is_ticked_when_it_is_reached_and_stays_ticked_with_what_was_found_first(goals):
+    playground, control = goals()
+    assert told(playground) == ["<b>☐</b> Find &lt;large&gt;.", "<b>☐</b> Find huge."]
+    for control.value in (3, 4, 1):
+        assert told(playground) == ["<b>✔</b> 3 is &lt;large&gt;.", "<b>☐</b> Find huge."]
+    control.value = 5
+    assert told(playground)[1] == "<b>✔</b> 5 is &lt;large&gt;."
+
+
+def test_a_cell_that_runs_again_keeps_its_ticks_until_they_are_forgotten(goals):
+    playground, control = goals()
     control.value = 3
-    assert drawn(playground)[0] == "<b>text</b><div><b>✔</b> You found &lt;it&gt;.</div>"
-    assert "✔ You found <it>." in playground.figure.alt
-    control.value = 2
-    assert drawn(playground)[0] == "<b>text</b>"
+    again, _ = goals()
+    assert told(again) == told(playground) and "✔" in told(again)[0]
+    forget_goals()
+    control.value = 1
+    assert not any("✔" in goal for goal in told(goals()[0]))
+
+
+def test_a_saved_notebook_shows_the_goals_as_they_are(goals):
+    playground, control = goals()
+    control.value = 3
+    saved = playground._repr_mimebundle_()["text/html"]
+    assert saved.startswith("<div><div><b>✔</b> 3 is &lt;large&gt;.</div>") and "☐</b> Find huge." in saved
+    assert CURRENT in playground.children[0].children[0]._dom_classes
+
+
+def test_a_playground_without_goals_has_no_list_of_them(counting):
+    goals = counting[0].children[0].children[0]
+    assert goals.value == "" and goals.layout.display == "none"
 
 
 def test_the_picture_is_as_wide_as_it_was_drawn_with_two_pixels_for_each(counting):

@@ -1,5 +1,8 @@
 """What a playground shows, for the tests of the lessons' playgrounds."""
 
+import html
+import re
+
 from ipywidgets import Widget
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
@@ -19,6 +22,12 @@ def shown(playground: Playground, **values) -> tuple[str, list[Axes]]:
     for name, value in values.items():
         controls(playground)[name.replace("_", " ")].value = value
     return playground.children[1].value, playground.figure.axes
+
+
+def goals(playground: Playground) -> list[tuple[bool, str]]:
+    """Whether each goal is ticked, and its sentence. Call `forget_goals()` before a test that ticks goals."""
+    rows = re.findall("<div><b>(.)</b> (.*?)</div>", playground.children[0].children[0].value)
+    return [(mark == "✔", html.unescape(sentence)) for mark, sentence in rows]
 
 
 def line(ax: Axes, label: str) -> Line2D:

@@ -77,7 +77,8 @@ def test_the_reference_agrees_with_another_library(id):
     ("macs", "time", "is_told"), [(0.12, 1.3, True), (1 / 3, 1.01, True), (0.12, 0.9, False), (0.5, 1.5, False)]
 )
 def test_the_playground_says_when_a_third_of_the_macs_is_slower(macs, time, is_told):
-    assert ("You found one" in _goal(macs, time)) == is_told
+    told = f"4 groups does {round(100 * macs)} % of the MACs but is slower than the original."
+    assert _goal(macs, time, "4 groups") == (told if is_told else "")
 
 
 @pytest.fixture(scope="module")

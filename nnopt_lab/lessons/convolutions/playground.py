@@ -8,7 +8,7 @@ from nnopt_lab.course.playground import Playground, choice
 from nnopt_lab.techniques.convolutions import blocks, low_rank
 from nnopt_lab.techniques.convolutions.cost_model import CostModel
 from nnopt_lab.workbench import measure, plots
-from nnopt_lab.workbench.language import Message, _, joined
+from nnopt_lab.workbench.language import Message, _, joined, translated
 
 FEW = 1 / 3 + 0.005  # a third of the MACs, or a little more, because of biases
 REPLACEMENTS = {
@@ -20,12 +20,14 @@ REPLACEMENTS = {
 }
 
 
-def _goal(macs: float, time: float) -> str:
+def _goal(macs: float, time: float, replacement: str) -> str:
     """A sentence if a replacement with these shares of the original's MACs and time has few MACs but is slower."""
     if macs > FEW or time <= 1:
         return ""
     return _(
-        "You found one: it does {percent} % of the MACs but is slower than the original.", percent=round(100 * macs)
+        "{replacement} does {percent} % of the MACs but is slower than the original.",
+        replacement=translated(replacement),
+        percent=round(100 * macs),
     )
 
 
@@ -64,10 +66,11 @@ def convolution_playground(machine: CostModel) -> Playground:
             "Bars of the parameters, the MACs and the time, against a line at 1, the 3×3 convolution.",
             measured="x",
         )
-        return fig, text, _goal(share["MACs"], share["time, measured"])
+        return fig, text, [_goal(share["MACs"], share["time, measured"], replacement)]
 
     return Playground(
         draw,
+        [_("Find a replacement with a third of the MACs that is slower than the original.")],
         replacement=widgets.Dropdown(options=list(REPLACEMENTS), description="replacement"),
         channels=choice("channels", [8, 16, 32, 64], 64),
         picture=choice("picture", [4, 8, 16, 32], 16),

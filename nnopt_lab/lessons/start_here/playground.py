@@ -43,7 +43,7 @@ def layer_playground() -> Playground:
         )
         fig, ax = plots.figure()
         with plots.style():
-            for n, (macs, time, _) in enumerate(seen[-12:], max(len(seen) - 11, 1)):
+            for n, (macs, time, _name) in enumerate(seen[-12:], max(len(seen) - 11, 1)):
                 last = n == len(seen)
                 ax.plot(macs, time, "o", color=plots.ORANGE if last else plots.BLUE, alpha=1 if last else 0.5)
             ax.set(xscale="log", yscale="log", xlabel="MACs per picture", ylabel=f"ms per picture (batch {BATCH})")
@@ -64,10 +64,11 @@ def layer_playground() -> Playground:
             "Each convolution that you tried is a point, its time over its MACs; the last one is orange.",
             measured="y",
         )
-        return fig, text, _goal(seen)
+        return fig, text, [_goal(seen)]
 
     return Playground(
         draw,
+        [_("Find a layer that does fewer MACs than another but takes longer.")],
         in_channels=choice("input channels", [3, 8, 16, 32, 64], 16),
         filters=choice("filters", [4, 8, 16, 32, 64], 32),
         kernel_size=choice("kernel", [1, 3, 5, 7], 3),
