@@ -38,12 +38,14 @@ class Card:
         mood: "good", "bad", "neutral" or "quiet".
         lines: paragraphs; a (label, text) pair is shown as a labelled block of code.
         folds: (summary, line) pairs, each behind a triangle to click on; in HTML only.
+        picture: HTML below the title; the lines say the same in words.
     """
 
     title: str
     mood: str = "neutral"
     lines: tuple[Line, ...] = ()
     folds: tuple[tuple[str, Line], ...] = ()
+    picture: str = ""
 
     def __repr__(self) -> str:
         body = [f"  {line}" if isinstance(line, str) else _plain_block(*line) for line in self.lines]
@@ -58,7 +60,7 @@ class Card:
             f'<div><span aria-hidden="true" style="display:inline-block;min-width:1.5em;margin-right:.4em;'
             f'border-radius:4px;text-align:center;color:#fff;background:{accent}">{_MARKS[self.mood]}</span> '
             f"<strong>{inline(self.title)}</strong></div>"
-            f"{''.join(map(_line, self.lines))}{''.join(fold(*item) for item in self.folds)}</div>"
+            f"{self.picture}{''.join(map(_line, self.lines))}{''.join(fold(*item) for item in self.folds)}</div>"
         )
 
 

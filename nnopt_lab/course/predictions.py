@@ -18,6 +18,7 @@ from nnopt_lab.course.cell_output import seen
 from nnopt_lab.course.display import show
 from nnopt_lab.course.ledger import Ledger, Prediction, figure, figures, in_unit, ledger_of, with_unit
 from nnopt_lab.course.lesson_files import paths
+from nnopt_lab.course.reveal_picture import picture
 from nnopt_lab.course.session import current_lesson
 from nnopt_lab.course.workspace import workspace
 from nnopt_lab.workbench.language import _, translated
@@ -77,7 +78,8 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
         )
     guessed = _("You guessed {guess}: {verdict}.", guess=in_unit(entry.guess, entry.unit), verdict=entry.verdict)
     title = _("Predicted and measured: {name}", name=shown)
-    return Card(title, "neutral", (_("Measured: {measured}.", measured=result), guessed, *reason))
+    lines = (_("Measured: {measured}.", measured=result), guessed, *reason)
+    return Card(title, "neutral", lines, picture=picture(entry))
 
 
 def ledger() -> Ledger:
