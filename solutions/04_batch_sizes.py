@@ -277,7 +277,7 @@ predicted = largest_batch(128, memory[128], 256, memory[256], memory[1024])
 
 # %% tags=["fold"]
 # Claims: the fastest batch size
-tight, why = batch_size_sweep.sweep(step, inputs, limit_bytes=8 * 2**20, seconds=0.01)
+tight, why = batch_size_sweep.sweep(step, inputs, limit_bytes=3 * 2**20, seconds=0.01)
 claim(
     "One step of 128 is at least 1.2 times as fast as 16 steps of 8.",
     speedup.median > 1.2,
@@ -289,8 +289,8 @@ claim(
     timing=True,
 )
 claim(
-    "With only 8 MiB allowed, the sweep stops because of memory, and nothing crashes.",
-    why == "memory" and max(point.bytes for point in tight) <= 8 * 2**20,
+    "With only 3 MiB allowed, the sweep stops because of memory, and nothing crashes.",
+    why == "memory" and max(point.bytes for point in tight) <= 3 * 2**20,
     timing=False,
 )
 claim(
