@@ -15,7 +15,7 @@ from nnopt_lab.course.checking import Verdict, examine, judge_answer
 from nnopt_lab.course.claims import claim
 from nnopt_lab.course.display import show
 from nnopt_lab.course.exercises import Question, exercises, lesson_points, questions
-from nnopt_lab.course.failed_cells import failed_card, watch
+from nnopt_lab.course.failed_cells import failed_card
 from nnopt_lab.course.help import HINTS, HelpCard, take_hint
 from nnopt_lab.course.kit import kit
 from nnopt_lab.course.lesson import lessons
@@ -24,6 +24,7 @@ from nnopt_lab.course.premises import needs
 from nnopt_lab.course.printing import translate_prints
 from nnopt_lab.course.question_box import question_box
 from nnopt_lab.course.seals import opened
+from nnopt_lab.course.skipped_cells import load_ipython_extension
 from nnopt_lab.course.solutions import other_solution
 from nnopt_lab.course.workspace import speak_as_copies, where_progress_stays, workspace
 from nnopt_lab.workbench.language import Message, _, counted, joined, spoken, translated, translated_sentences
@@ -44,7 +45,8 @@ def lesson(name: str) -> Card:
         instead = (_("Did you mean {name}?", name=repr(close[0])),) if close else every
         return Card(_("There is no lesson {name}.", name=repr(name)), "bad", instead)
     session.enter(name)
-    watch()
+    if shell() is not None:
+        load_ipython_extension(shell())
     speak_as_copies(Path.cwd())
     translate_prints()
     share_log.note(name)

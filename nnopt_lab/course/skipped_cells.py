@@ -1,12 +1,13 @@
-"""A cell that needs one above it that has not run: a sentence and a button take the place of the `NameError`.
+"""A cell that needs one above it that has not run, or has failed: sentences take the place of the `NameError`.
 
 An extension of IPython. Kernels of `nnopt lab` load it when they start (`jupyterlab/kernels`), because in a new kernel,
-as after a restart, no cell of the lesson has run that could.
+as after a restart, no cell of the lesson has run that could. Elsewhere, as in VS Code, `lesson` loads it.
 """
 
 import html
 import json
 import os
+import re
 import symtable
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnopt_lab.course.cards import ACCENTS, FONT, Card
+from nnopt_lab.course.cell_runs import stopped_run, watch
 from nnopt_lab.workbench.language import _
 
 NOTEBOOK = "JPY_SESSION_NAME"  # the variable in which Jupyter's server tells a kernel the path of its notebook
@@ -21,8 +23,10 @@ COMMAND = "nnopt-lab:run-above-and-this"  # of the course's extension of Jupyter
 
 
 def load_ipython_extension(shell) -> None:
-    """Watch for names that are not defined."""
-    shell.set_custom_exc((NameError,), _explain)
+    """Watch for names that are not defined, unless something else handles errors."""
+    watch()
+    if not shell.custom_exceptions:
+        shell.set_custom_exc((NameError,), _explain)
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,25 @@ def skipped_card(name: str, cell_id: str, cells: list[dict]) -> SkippedCard | No
     )
 
 
+def stopped_card(name: str) -> Card | None:
+    """The card for a name whose cell stopped with an error before it defined it, or None if there is no such cell."""
+    run = stopped_run(name)
+    if run is None or run.line is None:
+        return None
+    stopped = _(
+        "Your cell above stopped with an error ({error}, line {line}) before it could define `{name}`.",
+        error=run.error,
+        line=run.line,
+        name=name,
+    )
+    again = _("Correct that cell and run it again, then this one.")
+    return Card(_("`{name}` is not defined yet", name=name), "quiet", (stopped, again))
+
+
 def _explain(shell, kind, error, trace, tb_offset=None) -> None:
     card = None
     with suppress(Exception):  # an explanation must never hide the error
-        card = skipped_card(error.name, _running_cell(shell), _cells(os.environ[NOTEBOOK]))
+        card = stopped_card(error.name) or skipped_card(error.name, _running_cell(shell), _cells(os.environ[NOTEBOOK]))
     if card is None:
         shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
         return
@@ -87,10 +106,10 @@ def _cells(notebook: str) -> list[dict]:
 
 
 def _defined(source: str) -> Iterable[str]:
-    """The names that a cell defines at its top level."""
+    """The names that a cell defines at its top level; of one that Python can't read, the functions and classes."""
     lines = (line for line in source.split("\n") if not line.lstrip().startswith(("%", "!")))
     try:
         symbols = symtable.symtable("\n".join(lines), "cell", "exec").get_symbols()
     except (SyntaxError, ValueError):
-        return ()
+        return re.findall(r"^(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)", source, re.MULTILINE)
     return [symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()]

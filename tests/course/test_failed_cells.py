@@ -3,8 +3,9 @@
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from nnopt_lab.course import calls, failed_cells
+from nnopt_lab.course import calls, cell_runs
 from nnopt_lab.course.exercises import cell_id, exercises
+from nnopt_lab.course.failed_cells import failed_card
 from nnopt_lab.course.record import read
 
 ID = "start.conv_parameters"
@@ -18,7 +19,7 @@ CELL = cell_id("exercise", ID)
 def notebook(monkeypatch, capsys, own_workspace):
     """Runs a cell in a new kernel, with or without its id; `check` judges what its name stands for then."""
     shell = InteractiveShell()
-    for module in (failed_cells, calls):
+    for module in (cell_runs, calls):
         monkeypatch.setattr(module, "shell", lambda: shell)
     monkeypatch.setattr(calls, "_accepted", {})
     calls.lesson("00_start_here")
@@ -29,8 +30,8 @@ def notebook(monkeypatch, capsys, own_workspace):
     run.check = lambda: calls.check(ID, shell.user_ns["conv_parameters"])
     run.tries = lambda: read(own_workspace)["exercises"].get(ID, {}).get("attempts", 0)
     yield run
-    failed_cells._watched.clear()
-    failed_cells._runs.clear()
+    cell_runs._watched.clear()
+    cell_runs._runs.clear()
 
 
 STOPS = {
@@ -85,12 +86,24 @@ def test_errors_of_other_cells_are_of_no_concern(notebook):
 
 
 def test_outside_a_notebook_nothing_is_followed(monkeypatch):
-    monkeypatch.setattr(failed_cells, "shell", lambda: None)
-    failed_cells.watch()
-    assert failed_cells.failed_card(exercises()[ID]) is None
+    monkeypatch.setattr(cell_runs, "shell", lambda: None)
+    cell_runs.watch()
+    assert failed_card(exercises()[ID]) is None
 
 
 def test_lessons_opened_again_are_followed_once(notebook):
     for _ in range(3):
         calls.lesson("01_pruning")
-    assert len(failed_cells.shell().events.callbacks["pre_run_cell"]) == 1
+    assert len(cell_runs.shell().events.callbacks["pre_run_cell"]) == 1
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_a_function_that_its_cell_never_defined_is_explained_in_place_of_a_traceback(notebook, capsys, stop):
+    notebook(STOPS[stop])
+    capsys.readouterr()
+    notebook("print(conv_parameters(1, 2, 3, True))")
+    shown = capsys.readouterr().out
+    assert "`conv_parameters` is not defined yet" in shown and f"stopped with an error ({stop})" in shown
+    assert "Traceback" not in shown and notebook.tries() == 0
+    notebook("unheard_of")
+    assert "Traceback" in capsys.readouterr().out

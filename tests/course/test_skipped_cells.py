@@ -14,7 +14,7 @@ from nnopt_lab.course.skipped_cells import COMMAND, NOTEBOOK, skipped_card
 CELLS = {
     "setup": "import torch.nn as nn\nfrom math import pi as circle, tau\nfirst = second, (third, *rest) = 1, (2, 3)",
     "magic": "%matplotlib inline\nafter_magic = 1",
-    "broken": "def (",
+    "broken": "def (\ndef half_written(a:",
     "structure": "def function():\n    local = 1\nclass Kind: pass\nfor item in []: pass\nwith open('a') as file: pass",
     "here": "circle",
     "below": "later = 1",
@@ -27,7 +27,21 @@ def cells(sources: dict[str, str]) -> list[dict]:
 
 @pytest.mark.parametrize(
     "name",
-    ["nn", "circle", "tau", "first", "second", "third", "rest", "after_magic", "function", "Kind", "item", "file"],
+    [
+        "nn",
+        "circle",
+        "tau",
+        "first",
+        "second",
+        "third",
+        "rest",
+        "after_magic",
+        "function",
+        "Kind",
+        "item",
+        "file",
+        "half_written",
+    ],
     ids=str,
 )
 def test_a_name_that_a_cell_above_defines_gets_a_card_that_says_what_to_run(name):
