@@ -14,11 +14,11 @@ from nnopt_lab.course.cell_output import seen, shell
 from nnopt_lab.course.checking import Verdict, examine, judge_answer
 from nnopt_lab.course.claims import claim
 from nnopt_lab.course.display import show
-from nnopt_lab.course.exercises import Question, exercises, lesson_points, questions
+from nnopt_lab.course.exercises import Question, exercises, questions
 from nnopt_lab.course.failed_cells import failed_card
 from nnopt_lab.course.help import HINTS, HelpCard, take_hint
-from nnopt_lab.course.kit import kit
 from nnopt_lab.course.lesson import lessons
+from nnopt_lab.course.lesson_card import lesson_card
 from nnopt_lab.course.notes import note
 from nnopt_lab.course.premises import needs
 from nnopt_lab.course.printing import translate_prints
@@ -26,7 +26,7 @@ from nnopt_lab.course.question_box import question_box
 from nnopt_lab.course.seals import opened
 from nnopt_lab.course.skipped_cells import load_ipython_extension
 from nnopt_lab.course.solutions import other_solution
-from nnopt_lab.course.workspace import speak_as_copies, where_progress_stays, workspace
+from nnopt_lab.course.workspace import speak_as_copies, workspace
 from nnopt_lab.workbench.language import Message, _, counted, joined, spoken, translated, translated_sentences
 
 __all__ = ["check", "claim", "hint", "lesson", "needs", "question", "yours_or_ours"]
@@ -50,23 +50,7 @@ def lesson(name: str) -> Card:
     speak_as_copies(Path.cwd())
     translate_prints()
     share_log.note(name)
-    opened = lessons()[name]
-    told = {"number": name[:2], "title": translated(opened.title)}
-    size = {"minutes": opened.minutes, "exercises": len(exercises(name)), "questions": len(questions(name))}
-    return Card(
-        _("Lesson {number} (draft): {title}", **told) if opened.draft else _("Lesson {number}: {title}", **told),
-        "neutral",
-        (
-            _(
-                "About {minutes} minutes, {exercises} exercises and {questions} questions, {points} points. Run the "
-                "cells from top to bottom; they all work even if you leave exercises blank.",
-                points=lesson_points(name),
-                **size,
-            ),
-            *([_("Due: {due}.", due=kit().due)] if kit() and kit().due else []),
-            *filter(None, [where_progress_stays()]),
-        ),
-    )
+    return lesson_card(name, lessons()[name])
 
 
 @seen

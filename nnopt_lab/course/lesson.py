@@ -21,6 +21,7 @@ class Lesson:
         title: shown on the course map.
         minutes: for reading and solving.
         summary: what you do in it, in one sentence.
+        chapter: the title of the group in which the course map shows it, "" for none; its lessons follow each other.
         draft: whether it is only built and tested, and left out of the course map, `nnopt lab` and kits.
     """
 
@@ -28,6 +29,7 @@ class Lesson:
     title: str
     minutes: int
     summary: str = ""
+    chapter: str = ""
     draft: bool = False
 
 

@@ -9,15 +9,17 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from nnopt_lab.course import record
-from nnopt_lab.course.exercises import earned_points, is_passed, lesson_points
+from nnopt_lab.course.exercises import earned_points, lesson_points
 from nnopt_lab.course.ledger import Ledger, ledger_of
 from nnopt_lab.course.lesson import lessons
+from nnopt_lab.course.open_section import open_section
 from nnopt_lab.course.workspace import NEW, NEWER, START_PAGE, UPDATED, edition_folder, is_unchanged, write_atomically
 from nnopt_lab.workbench.language import _, counted, translated
 
@@ -28,7 +30,7 @@ ENOUGH = 3  # guesses, before the page says how good they are
 
 @dataclass
 class Row:
-    """A lesson of the workspace: its name, title, minutes, points earned and possible, and what you do in it."""
+    """A lesson of the workspace: its name, title, minutes, points earned and possible, summary and chapter."""
 
     name: str
     title: str
@@ -36,6 +38,7 @@ class Row:
     earned: int
     points: int
     summary: str = ""
+    chapter: str = ""
 
     @property
     def is_done(self) -> bool:
@@ -96,6 +99,7 @@ def _rows(folder: Path, noted: dict) -> list[Row]:
             earned_points(noted, name),
             lesson_points(name),
             translated(lesson.summary),
+            lesson.chapter and translated(lesson.chapter),
         )
         for name, lesson in lessons().items()
         if not lesson.draft and (edition_folder(folder) / f"{name}.ipynb").is_file()
@@ -117,10 +121,7 @@ def _page(folder: Path, news: str) -> str:
         _summary(found),
         *([f"\n{_guesses(guesses)}"] if guesses.made else []),
         "",
-        f"| | {_('lesson')} | | {_('points')} | {_('time')} |",
-        "|:-:|:--|:--|--:|--:|",
-        *(_table_row(row, row is current) for row in found),
-        "",
+        *(line for chapter, held in groupby(found, lambda row: row.chapter) for line in _table(chapter, held, current)),
         _("✔ complete · ▶ where you are"),
         "",
         *([f"## {_('What is new')}", "", news, ""] if news else []),
@@ -164,6 +165,16 @@ def _summary(found: list[Row]) -> str:
             **so_far,
         )
     return _("You have {earned} of {points} points and have completed {done} of {count} lessons.", **so_far)
+
+
+def _table(chapter: str, found: Iterable[Row], current: Row | None) -> list[str]:
+    return [
+        *([f"## {chapter}", ""] if chapter else []),
+        f"| | {_('lesson')} | | {_('points')} | {_('time')} |",
+        "|:-:|:--|:--|--:|--:|",
+        *(_table_row(row, row is current) for row in found),
+        "",
+    ]
 
 
 def _table_row(row: Row, is_current: bool) -> str:
@@ -220,7 +231,7 @@ def next_step(folder: Path) -> tuple[str, str] | None:
     row = _current(folder, _rows(folder, noted))
     if row is None:
         return None
-    return row.name, _open_section(edition_folder(folder) / f"{row.name}.ipynb", noted)[0]
+    return row.name, open_section(edition_folder(folder) / f"{row.name}.ipynb", noted)[0]
 
 
 def _go_on(folder: Path, row: Row | None, noted: dict) -> str:
@@ -229,31 +240,12 @@ def _go_on(folder: Path, row: Row | None, noted: dict) -> str:
     title = f"{row.name[:2]} {row.title}"
     if not row.earned and is_unchanged(row.name, folder):
         return _("**Begin here: [{title}]({file})**", title=title, file=f"{row.name}.ipynb")
-    heading, cell_id = _open_section(edition_folder(folder) / f"{row.name}.ipynb", noted)
+    heading, cell_id = open_section(edition_folder(folder) / f"{row.name}.ipynb", noted)
     if heading:
         title = _("{title}, section {heading}", title=title, heading=heading)
     # JupyterLab finds a heading's own address only in a notebook that is open already.
     anchor = f"#cell-id={cell_id}" if cell_id else ""
     return _("**Go on where you were: [{title}]({file})**", title=title, file=f"{row.name}.ipynb{anchor}")
-
-
-def _open_section(notebook: Path, noted: dict) -> tuple[str, str]:
-    """The heading above the first exercise or question that is not passed, and the id of its cell; "" if unknown."""
-    heading = cell_id = ""
-    for cell in _cells(notebook):
-        text = "".join(cell.get("source", ""))
-        if cell.get("cell_type") == "markdown" and (found := re.findall(r"^## (.+)$", text, re.MULTILINE)):
-            heading, cell_id = found[-1].strip(), str(cell.get("id", ""))
-        for kind in ("exercise", "question"):
-            id = cell.get("metadata", {}).get(kind)
-            if id and not is_passed(noted, f"{kind}s", id):
-                return heading, cell_id
-    return "", ""
-
-
-def _cells(notebook: Path) -> Iterator[dict]:
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        yield from json.loads(notebook.read_text(encoding="utf-8"))["cells"]
 
 
 def _told(news: list[tuple[str, str]]) -> str:

@@ -33,7 +33,8 @@ def page(folder) -> str:
 
 def table(folder) -> list[list[str]]:
     lines = [line for line in page(folder).splitlines() if line.startswith("|")]
-    return [[re.sub("<[^>]*>", "", cell).strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    rows = [[re.sub("<[^>]*>", "", cell).strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [row for row in rows if row[1].startswith("[")]
 
 
 def pass_all(folder, lesson: str, *, but: str = "") -> None:
@@ -58,6 +59,16 @@ def test_a_new_workspace_says_where_to_begin_and_has_no_news(mine):
     assert "What is new" not in page(mine) and "predictions" not in page(mine) and "You have" not in page(mine)
     points = sum(map(lesson_points, SHIPPED))
     assert f"The course has {len(SHIPPED)} lessons with {points} points, and takes about " in page(mine)
+
+
+def test_the_lessons_are_in_groups_by_the_articles_chapters(mine):
+    found, here = {}, ""
+    for line in page(mine).splitlines():
+        here = line.removeprefix("## ") if line.startswith("## ") else here
+        found.setdefault(here, []).extend(re.findall(r"\]\((\d\d_\w+)\.ipynb\)<", line))
+    groups = {chapter: names for chapter, names in found.items() if names}
+    assert groups["Structure"] == ["01_pruning", "02_convolutions"] and "" not in groups
+    assert [name for names in groups.values() for name in names] == SHIPPED
 
 
 def test_every_link_leads_to_a_lesson_of_the_workspace(mine):

@@ -135,6 +135,8 @@ def _declared() -> Iterator[tuple[str, str]]:
     for lesson in packages().values():
         yield "title", lesson.title
         yield "summary", lesson.summary
+        if lesson.chapter:
+            yield "title", lesson.chapter
     yield from (("explanation", reason) for reason in premises.reasons())
     for exercise in exercises().values():
         yield from _of_exercise(exercise)

@@ -5,6 +5,7 @@ from nnopt_lab.course.lesson import Lesson
 LESSON = Lesson(
     2,
     "Convolutions",
+    chapter="Structure",
     minutes=60,
     summary="Vary the number of kernels, their size and the number of layers, and measure five kinds of cost; "
     "find out why MACs are not time.",

@@ -5,6 +5,7 @@ from nnopt_lab.course.lesson import Lesson
 LESSON = Lesson(
     6,
     "Few bits",
+    chapter="Quantisation",
     minutes=75,
     summary="Recover the accuracy lost at 4, 3 and 2 bits, after and during training; train with integers only.",
 )

@@ -5,6 +5,7 @@ from nnopt_lab.course.lesson import Lesson
 LESSON = Lesson(
     5,
     "Integers by hand",
+    chapter="Quantisation",
     minutes=100,
     summary="Put weights and activations on grids; run a whole network without a float.",
 )

@@ -5,6 +5,7 @@ from nnopt_lab.course.lesson import Lesson
 LESSON = Lesson(
     11,
     "Mixed precision",
+    chapter="Hardware",
     minutes=60,
     summary="Take floats apart into bits; watch gradients vanish and weights stall in 16 bits, and fix both.",
 )

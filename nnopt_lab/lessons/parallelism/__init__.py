@@ -5,6 +5,7 @@ from nnopt_lab.course.lesson import Lesson
 LESSON = Lesson(
     10,
     "Parallelism",
+    chapter="Distillation and parallelism",
     minutes=60,
     summary="Use threads, workers and processes, and measure their gains and costs; "
     "kill one of two processes and lose nothing.",

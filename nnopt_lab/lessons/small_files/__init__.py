@@ -5,6 +5,7 @@ from nnopt_lab.course.lesson import Lesson
 LESSON = Lesson(
     7,
     "Small files",
+    chapter="Quantisation",
     minutes=60,
     summary="Prune, share and code the network into its smallest file; find out what that size really costs.",
 )

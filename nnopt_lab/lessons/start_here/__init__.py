@@ -5,6 +5,7 @@ from nnopt_lab.course.lesson import Lesson
 LESSON = Lesson(
     0,
     "Start here",
+    chapter="Start",
     minutes=20,
     summary="Measure your machine, find thirteen bugs in a typical published program, train the baseline.",
 )

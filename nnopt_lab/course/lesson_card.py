@@ -1,0 +1,66 @@
+"""The card with which a lesson opens: what awaits the learner or, on coming back, where to go on."""
+
+import html
+from dataclasses import dataclass
+
+from nnopt_lab.course import record
+from nnopt_lab.course.cards import Card, inline
+from nnopt_lab.course.exercises import earned_points, exercises, lesson_points, questions
+from nnopt_lab.course.kit import kit
+from nnopt_lab.course.lesson import Lesson
+from nnopt_lab.course.open_section import open_section
+from nnopt_lab.course.workspace import edition_folder, where_progress_stays, workspace
+from nnopt_lab.workbench.language import _, translated
+
+
+@dataclass(frozen=True)
+class LinkedCard(Card):
+    """A card in which one text is a link in HTML.
+
+    Attributes:
+        link: (text, target); the last place of the text in the card is the link. Without a target, there is none.
+    """
+
+    link: tuple[str, str] = ("", "")
+
+    def _repr_html_(self) -> str:
+        text, target = self.link
+        card, shown = super()._repr_html_(), inline(text)
+        if not target or shown not in card:
+            return card
+        before, _found, after = card.rpartition(shown)
+        return f'{before}<a href="{html.escape(target)}">{shown}</a>{after}'
+
+
+def lesson_card(name: str, lesson: Lesson) -> Card:
+    """The card for a lesson that is opened, with the learner's points if there are any."""
+    told = {"number": name[:2], "title": translated(lesson.title)}
+    title = _("Lesson {number} (draft): {title}", **told) if lesson.draft else _("Lesson {number}: {title}", **told)
+    coming_back, link = _coming_back(name)
+    due = [_("Due: {due}.", due=kit().due)] if kit() and kit().due else []
+    lines = (coming_back or _what_awaits(name, lesson), *due, *filter(None, [where_progress_stays()]))
+    return LinkedCard(title, "neutral", lines, link=link)
+
+
+def _what_awaits(name: str, lesson: Lesson) -> str:
+    return _(
+        "About {minutes} minutes, {exercises} exercises and {questions} questions, {points} points. Run the "
+        "cells from top to bottom; they all work even if you leave exercises blank.",
+        minutes=lesson.minutes,
+        exercises=len(exercises(name)),
+        questions=len(questions(name)),
+        points=lesson_points(name),
+    )
+
+
+def _coming_back(name: str) -> tuple[str, tuple[str, str]]:
+    """The points so far in a sentence with the open section, and the link to it; "" if there are no points yet."""
+    noted = record.read(workspace())
+    so_far = {"earned": earned_points(noted, name), "points": lesson_points(name)}
+    if not so_far["earned"]:
+        return "", ("", "")
+    heading, cell_id = open_section(edition_folder(workspace()) / f"{name}.ipynb", noted)
+    if not heading:
+        return _("You have {earned} of {points} points.", **so_far), ("", "")
+    sentence = _("You have {earned} of {points} points. Go on at section {heading}", heading=heading, **so_far)
+    return sentence, (heading, f"{name}.ipynb#cell-id={cell_id}" if cell_id else "")
