@@ -12,7 +12,7 @@ import typer
 
 from nnopt_lab.cli.speech import Language, speak
 from nnopt_lab.workbench.files import check_folder, check_writable, in_words, naming
-from nnopt_lab.workbench.language import _, counted, translated, translated_sentences
+from nnopt_lab.workbench.language import _, counted, labelled, translated, translated_sentences
 from nnopt_lab.workbench.text import printable
 
 Workspace = Annotated[
@@ -51,7 +51,7 @@ def lab(
     newer = [lesson for lesson, what in news if what == NEWER]
     for lesson, what in news:
         if lesson not in newer:
-            print(f"  {lesson}: {start_page.in_words(lesson, what).rstrip('.。')}")
+            print("  " + labelled(lesson, start_page.in_words(lesson, what).rstrip(".。")))
     if newer:
         names = ", ".join(newer)
         print(

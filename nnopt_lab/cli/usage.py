@@ -13,7 +13,7 @@ from contextlib import contextmanager, redirect_stdout
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from nnopt_lab.workbench.language import translated, translated_sentences
+from nnopt_lab.workbench.language import translated, translated_sentences, typography
 
 PANELS = ("Learn", "Teach", "Maintain")
 OF_ARGUMENTS, OF_OPTIONS = "Arguments", "Options"
@@ -43,9 +43,9 @@ ERRORS = (
 # Rich breaks lines at spaces only, and cuts off a Chinese sentence that is wider than its column. To it, this separator
 # is a space without a width.
 _BREAK = "\x1f"
-_CHINESE, _OPENING, _CLOSING = "\u3400-\u9fff", "（“《", "，。；：！？、）”》…"
+_OPENING, _CLOSING = typography.OPENING + typography.SHARED_OPENING, typography.CLOSING + typography.SHARED_CLOSING
 _BREAKABLE = re.compile(
-    rf"(?<=[{_CHINESE}{_CLOSING}])(?=[^\s{_CLOSING}])|(?<=[^\s{_OPENING}])(?=[{_CHINESE}{_OPENING}])"
+    rf"(?<=[{typography.HAN}{_CLOSING}])(?=[^\s{_CLOSING}])|(?<=[^\s{_OPENING}])(?=[{typography.HAN}{_OPENING}])"
 )
 _UsageError = typer.BadParameter.__base__  # of click, or of typer's own copy of it
 

@@ -9,8 +9,7 @@ import re
 
 from nnopt_lab.course.cards import EMPHASIS
 from nnopt_lab.course.exercises import Question
-from nnopt_lab.workbench.language import _, counted, translated
-from nnopt_lab.workbench.language.typography import continued
+from nnopt_lab.workbench.language import _, continued, counted, translated
 
 ASKS = "asks"  # key of a cell's metadata
 _CODE = re.compile(r"(`[^`]+`)")

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 from nnopt_lab.workbench.language import _
+from nnopt_lab.workbench.language.typography import HAN
 
 # One accent per mood: white text on it has a contrast of at least 4.5, and it has one of 3 on a light or dark page.
 ACCENTS = {"good": "#00805d", "bad": "#c04c00", "neutral": "#0072b2", "quiet": "#6e6e6e"}
@@ -20,7 +21,7 @@ FONT = (  # the same inside a widget as outside
 )
 
 # Only around whole words, because a product such as a * b, or 2**n, is not emphasis. Chinese words touch each other.
-_LETTER = r"[^\W\u3400-\u9fff]"
+_LETTER = rf"[^\W{HAN}]"
 EMPHASIS = re.compile(rf"(?<!{_LETTER})(?<!\*)\*(\w[\w ]*)(?<! )\*(?!\*|{_LETTER})")
 
 Line = str | tuple[str, str]

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.workbench import plots
-from nnopt_lab.workbench.language import _, translated
+from nnopt_lab.workbench.language import _, continued, labelled, translated
 from nnopt_lab.workbench.plots.summary import KEY
 
 PAUSE = 0.04  # seconds without a further move before the figure is drawn
@@ -87,12 +87,12 @@ class Playground(widgets.VBox):
                     _reached.setdefault(task, sentence)
             self._show_goals()
         self._summary = {KEY: plots.summary(self.figure)}
-        self.figure.alt = f"{self.figure.alt} {_plain(text)}".strip()
+        self.figure.alt = continued(self.figure.alt, _plain(text)).strip()
         picture = plots.png(self.figure, plots.SHARPNESS, quick=True)
         style = _STYLE.replace("drawing …", _("drawing …"))
         self._picture.value = style + plots.img(self.figure, picture)
         self._text.value = text
-        settings = " · ".join(f"{control.description}: {_shown(control)}" for control in self._controls.values())
+        settings = " · ".join(labelled(control.description, _shown(control)) for control in self._controls.values())
         how = _("{settings} <em>(run this cell to move the controls)</em>", settings=html.escape(settings))
         self._settings.value = how
 

@@ -12,7 +12,7 @@ import re
 import sys
 
 from nnopt_lab.course.cell_output import shell
-from nnopt_lab.workbench.language import ENGLISH, PRINTED, spoken_language, translated
+from nnopt_lab.workbench.language import ENGLISH, PRINTED, continued, spoken_language, translated
 from nnopt_lab.workbench.paths import PACKAGE
 
 # What a lesson prints of a measurement, such as print(f"    {ratio}"), has no words of the lesson's own.
@@ -23,8 +23,20 @@ _INTERVAL = re.compile(r"[^()\n]*\((?:ratio \S+, )?[\d.]+ % interval \S+ to \S+\
 def translating_print(*values, **options) -> None:
     """As Python's `print`, but lessons' texts are translated; those for another file than the output are not."""
     if options.get("file") in (None, sys.stdout):
-        values = map(_said, values)
+        said = [_said(value) for value in values]
+        if options.get("sep") in (None, " "):
+            said = [_joined(values, said)]
+        values = said
     builtins.print(*values, **options)
+
+
+def _joined(values: tuple, said: list) -> str:
+    """What is said of some values, without the space after a lesson's text that ends with a full-width mark."""
+    text, is_learners = "", False
+    for value, shown in zip(values, said, strict=True):
+        text = f"{text} {shown}" if is_learners else continued(text, str(shown))
+        is_learners = shown is value
+    return text
 
 
 def _said(value):

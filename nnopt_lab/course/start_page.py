@@ -21,7 +21,7 @@ from nnopt_lab.course.ledger import Ledger, ledger_of
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.open_section import open_section
 from nnopt_lab.course.workspace import NEW, NEWER, START_PAGE, UPDATED, edition_folder, is_unchanged, write_atomically
-from nnopt_lab.workbench.language import _, counted, translated
+from nnopt_lab.workbench.language import _, counted, labelled, translated
 
 BAR = 10  # characters, where a page can't draw bars
 WORKED = ".nnopt-worked.json"  # when each lesson's last check, answer or guess was, which may not be saved yet
@@ -253,7 +253,7 @@ def _told(news: list[tuple[str, str]]) -> str:
     fresh = [name for name, what in news if what == NEW]
     if len(fresh) == len(news) > 1:
         return ""
-    return "\n".join(f"- [{_titled(name)}]({name}.ipynb): {in_words(name, what)}" for name, what in news)
+    return "\n".join("- " + labelled(f"[{_titled(name)}]({name}.ipynb)", in_words(name, what)) for name, what in news)
 
 
 def in_words(lesson: str, what: str) -> str:

@@ -2,7 +2,7 @@
 
 import textwrap
 
-from nnopt_lab.workbench.language import translated, translated_sentences
+from nnopt_lab.workbench.language import labelled, translated, translated_sentences
 
 COLUMNS = 90  # of printed text in a notebook's cell; beyond, JupyterLab breaks lines inside words
 
@@ -32,6 +32,6 @@ def wrapped(text: object, columns: int = COLUMNS) -> str:
 
 
 def _spoken(line: str) -> str:
-    name, colon, sentence = line.partition(": ")
+    name, _, sentence = line.partition(": ")
     said = translated_sentences(sentence)
-    return translated_sentences(line) if said == sentence else f"{translated(name)}{colon}{said}"
+    return translated_sentences(line) if said == sentence else labelled(translated(name), said)

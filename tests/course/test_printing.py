@@ -88,3 +88,10 @@ def test_a_print_of_the_learner_s_own_is_kept(chinese, notebook, capsys):
     capsys.readouterr()
     notebook("print('weights')")
     assert capsys.readouterr().out == ""
+
+
+def test_no_space_stands_behind_a_full_width_mark_of_a_lesson(chinese, capsys):
+    chinese({}, {"copies:": "副本："})
+    translating_print("copies:", 3, "", "你好，", "x")
+    translating_print()
+    assert capsys.readouterr().out == "副本：3  你好， x\n\n"

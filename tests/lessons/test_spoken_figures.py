@@ -23,6 +23,7 @@ from nnopt_lab.lessons.start_here.playground import layer_playground
 from nnopt_lab.techniques.convolutions.cost_model import CostModel
 from nnopt_lab.workbench import data, diagrams, models, plots
 from nnopt_lab.workbench.language import speaking, translated
+from nnopt_lab.workbench.language.typography import HAN
 from nnopt_lab.workbench.measure import Comparison, Ratio, Timing
 from nnopt_lab.workbench.training import History
 
@@ -33,7 +34,7 @@ NAMES = re.compile(
 
 
 def english_in(text: str) -> list[str]:
-    return re.findall(r"[A-Za-z]{2,}", NAMES.sub("", re.sub(r"<[^>]+>|[\u3400-\u9fff]", " ", text)))
+    return re.findall(r"[A-Za-z]{2,}", NAMES.sub("", re.sub(rf"<[^>]+>|[{HAN}]", " ", text)))
 
 
 def rows() -> list[dict]:
@@ -62,7 +63,7 @@ def alts():
 def test_descriptions_of_figures_and_tables_leave_no_english():
     with speaking("zh"):
         found = list(alts())
-    assert len(found) == 9 and all(re.search("[\u4e00-\u9fff]", text) for text in found)
+    assert len(found) == 9 and all(re.search(f"[{HAN}]", text) for text in found)
     assert [(text, english_in(text)) for text in found if english_in(text)] == []
 
 
@@ -83,7 +84,7 @@ def test_texts_of_playgrounds_leave_no_english():
                     if name:
                         playground._controls[name].value = value
                     text = playground.children[1].value
-                    assert re.search("[\u4e00-\u9fff]", text) and not english_in(text), text
+                    assert re.search(f"[{HAN}]", text) and not english_in(text), text
                     assert not english_in(playground.figure.alt), playground.figure.alt
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from nnopt_lab.course.translation.markdown_blocks import ADDRESS, CODE, FORMULA
 from nnopt_lab.workbench.language import ANY_FIELD
+from nnopt_lab.workbench.language.typography import CLOSING, HAN, OPENING, SHARED_CLOSING, SHARED_OPENING
 
-HAN = "\u3400-\u4dbf\u4e00-\u9fff"
-FULL = "，。；：！？、（）《》「」“”‘’…—"
+FULL = OPENING + CLOSING + SHARED_OPENING + SHARED_CLOSING + "—"
 CHINESE_INEQUALITIES = {
     name: words.split("、")
     for name, words in {

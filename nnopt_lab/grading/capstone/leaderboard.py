@@ -8,7 +8,7 @@ from html import escape
 from nnopt_lab.grading.capstone import figure
 from nnopt_lab.grading.capstone.entry import BATCHES, BYTES, FLOOR, Entry
 from nnopt_lab.workbench import measure
-from nnopt_lab.workbench.language import _, translated, translated_sentences
+from nnopt_lab.workbench.language import _, labelled, translated, translated_sentences
 from nnopt_lab.workbench.measure.timing import time_unit
 from nnopt_lab.workbench.tables import Table
 
@@ -127,7 +127,7 @@ class Leaderboard:
                 [*self._row(entry, units), f"{self.place(entry.name, name)[0]}\n{self.points(entry.name, name):.1f}"]
                 for entry in self.ranking(name)
             ]
-            tables.append(Table(rows, [*columns, "place\npoints"], f"{translated(name)}: {translated(rules.title)}"))
+            tables.append(Table(rows, [*columns, "place\npoints"], labelled(translated(name), translated(rules.title))))
         outside = [self._row(entry, units) for entry in self.measured if not self._divisions(entry)]
         return [table for table in [*tables, Table(outside, columns, "in no division")] if table.rows]
 

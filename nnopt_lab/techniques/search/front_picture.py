@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nnopt_lab.techniques.search.points import Point, describe
 from nnopt_lab.techniques.search.report import Report, shown_range
 from nnopt_lab.workbench import measure
-from nnopt_lab.workbench.language import _, translated
+from nnopt_lab.workbench.language import _, labelled, translated
 from nnopt_lab.workbench.measure.tables import three_digits
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 400, 78, 24, 16, 58
@@ -113,7 +113,7 @@ class _Picture:
         return f'<path class="steps" d="{path}" aria-hidden="true"/>'
 
     def mark(self, mark: _Mark, i: int) -> str:
-        said = html.escape(f"{mark.name}: {_figures(mark.point)}")
+        said = html.escape(labelled(mark.name, _figures(mark.point)))
         classes = f"point {mark.kind}{' below' if self.below(mark.point) else ''}"
         chosen = str(mark.kind == "exported").lower()
         place = f"{self.x(self.search.cost(mark.point)):.1f} {self.y(mark.point.accuracy):.1f}"
@@ -136,7 +136,8 @@ def _words(search, mark: _Mark, i: int) -> str:
     shown = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
     note = f'<p class="quiet">{mark.note}</p>' if mark.note else ""
     hidden = "" if mark.kind == "exported" else " hidden"
-    return f'<div id="details-{i}"{hidden}><strong>{mark.name}: {_figures(point)}</strong><ul>{shown}</ul>{note}</div>'
+    title = labelled(mark.name, _figures(point))
+    return f'<div id="details-{i}"{hidden}><strong>{title}</strong><ul>{shown}</ul>{note}</div>'
 
 
 def _legend(picture: _Picture, marks: list[_Mark]) -> str:

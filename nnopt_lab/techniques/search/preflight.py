@@ -21,7 +21,7 @@ from nnopt_lab.techniques.search.search_space import Space
 from nnopt_lab.techniques.search.tasks import GivenPictures, Task, guessing
 from nnopt_lab.workbench import device as devices
 from nnopt_lab.workbench import measure, training
-from nnopt_lab.workbench.language import _, counted, translated, translated_sentences
+from nnopt_lab.workbench.language import _, counted, labelled, translated, translated_sentences
 
 FEW = 500  # validation pictures on which the original is evaluated
 TIMING = 2.0  # seconds per trial for measuring latency and saving
@@ -98,7 +98,7 @@ class Preflight:
         said = _(
             "{train} {pictures} to train on and {validation} to validate on, as {shape}; {classes} classes", **about
         )
-        return f"{said}: {_few(self.task.class_names)}" if self.task.class_names else said
+        return labelled(said, _few(self.task.class_names)) if self.task.class_names else said
 
     def _original(self) -> str:
         some = min(FEW, len(self.task.pictures.validation))

@@ -31,6 +31,7 @@ from nnopt_lab.workbench.language.messages import (
     translated_sentences,
 )
 from nnopt_lab.workbench.language.templates import ANY_FIELD, FIELD
+from nnopt_lab.workbench.language.typography import continued, labelled
 
 __all__ = [
     "ANY_FIELD",
@@ -45,12 +46,14 @@ __all__ = [
     "catalog_file",
     "characters",
     "context_of",
+    "continued",
     "counted",
     "current_language",
     "enter_lesson",
     "forget_catalogs",
     "joined",
     "known_language",
+    "labelled",
     "languages",
     "learn",
     "set_language",

@@ -2,12 +2,17 @@
 
 import re
 
+# For classes of regular expressions. The other marks are full-width, so the space beside them is a part of them.
+HAN, KANA = "\u3400-\u9fff", "\u3040-\u30ff"
+OPENING, CLOSING = "（《「", "，。；：！？、）》」"
+SHARED_OPENING, SHARED_CLOSING = "“‘", "”’…"  # marks that Latin text has, too
+
 MARKS = {".": "。", "!": "！", "?": "？"}  # of a sentence's end
 WIDE = {", ": "，", ",\n": "，\n", "; ": "；"}  # between the parts of a label
-_FULL_WIDTH = tuple(MARKS.values())
-_CHINESE = r"[\u3400-\u9fff，。；：！？、（）“”]"
-_CHINESE_END, _CHINESE_START = re.compile(rf"{_CHINESE} ?$"), re.compile(rf" ?{_CHINESE}")
-_IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
+_MARK = f"[{OPENING}{CLOSING}]"
+_CHINESE = f"[{HAN}{OPENING}{CLOSING}{SHARED_OPENING}{SHARED_CLOSING}]"
+_TOUCHING = re.compile(f"{_MARK}.|.{_MARK}|{_CHINESE}{{2}}")  # two characters without a space between them
+_IDEOGRAPH = re.compile(f"[{KANA}{HAN}]")
 
 
 def has_ideographs(text: str) -> bool:
@@ -16,12 +21,21 @@ def has_ideographs(text: str) -> bool:
 
 
 def beside(before: str, after: str) -> str:
-    """Join two parts of a sentence, without the space between them where two Chinese characters meet."""
-    if _CHINESE_END.search(before) and _CHINESE_START.match(after):
-        return before.rstrip(" ") + after.lstrip(" ")
-    return before + after
+    """Join two parts of a sentence; a space beside a full-width mark, or between two Chinese characters, falls away.
+
+    Wider gaps, which align columns, stay.
+    """
+    start, rest = before.rstrip(" "), after.lstrip(" ")
+    is_gap = len(before) + len(after) - len(start) - len(rest) <= 2
+    return start + rest if is_gap and _TOUCHING.fullmatch(start[-1:] + rest[:1]) else before + after
 
 
 def continued(text: str, sentence: str) -> str:
     """Add a sentence to a text, after a space if the text needs one."""
-    return text + sentence if not text or text.endswith(_FULL_WIDTH) else f"{text} {sentence}"
+    needs_space = text and sentence and not re.search(f"^{_MARK}|{_MARK}$", text[-1] + sentence[0])
+    return f"{text} {sentence}" if needs_space else text + sentence
+
+
+def labelled(label: str, text: str) -> str:
+    """A text behind its label and a colon, which is full-width if one of the two is Chinese."""
+    return f"{label}：{text}" if has_ideographs(label + text) else f"{label}: {text}"

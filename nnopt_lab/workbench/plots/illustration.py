@@ -6,13 +6,14 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import reduce
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
 
-from nnopt_lab.workbench.language import _
+from nnopt_lab.workbench.language import _, continued, labelled
 from nnopt_lab.workbench.plots.summary import KEY, panel_title, summary
 
 SHARPNESS = 2  # pixels of the picture per pixel on the page, for screens with a high resolution
@@ -99,16 +100,17 @@ def alt_text(fig: Figure) -> str:
     labels = dict.fromkeys(label for ax in fig.axes for label in ax.get_legend_handles_labels()[1])
     parts.append(_("Legend: {names}", names=_listed(labels)) if labels else "")
     sentences = (" ".join(_plain(part).split()) for part in parts)
-    return " ".join(part if part.endswith(_ENDS) else _("{sentence}.", sentence=part) for part in sentences if part)
+    whole = (part if part.endswith(_ENDS) else _("{sentence}.", sentence=part) for part in sentences if part)
+    return reduce(continued, whole, "")
 
 
 def _axes(ax: Axes) -> str:
     title = panel_title(ax)
-    ends = [f"{axis}: {label}" for axis, label in (("x", ax.get_xlabel()), ("y", ax.get_ylabel())) if label]
+    ends = [labelled(axis, label) for axis, label in (("x", ax.get_xlabel()), ("y", ax.get_ylabel())) if label]
     names = [_plain(label.get_text()) for label in ax.get_yticklabels()] if ax.axison else []
     if any(c.isalpha() and not c.isupper() for name in names for c in name):  # rows, not numbers
         ends.append(_("rows: {names}", names=_listed(filter(None, names))))
-    return ": ".join(part for part in (title, ", ".join(ends)) if part)
+    return labelled(title, ", ".join(ends)) if title and ends else title or ", ".join(ends)
 
 
 def _plain(text: str) -> str:
