@@ -1,7 +1,4 @@
-"""Help texts and errors of use of the commands, in the language in use; typer and click write them in English.
-
-Lines of usage and what stands in brackets, such as [default: 1], stay English.
-"""
+"""Help texts and errors of use of the commands, in the language in use; typer and click write them in English."""
 
 import copy
 import io
@@ -13,15 +10,14 @@ from contextlib import contextmanager, redirect_stdout
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from nnopt_lab.workbench.language import translated, translated_sentences, typography
+from nnopt_lab.workbench.language import _, translated, translated_sentences, typography
 
 PANELS = ("Learn", "Teach", "Maintain")
-OF_ARGUMENTS, OF_OPTIONS = "Arguments", "Options"
 OF_HELP_OPTION = "Show this message and exit."
 # Errors of typer and click, for the translators.
 ERRORS = (
     "No such option: {0}",
-    "(Possible options: {0})",
+    "No such option: {0} (Possible options: {1})",
     "Did you mean {0}?",
     "No such command {0}.",
     "Missing command.",
@@ -50,22 +46,31 @@ _BREAKABLE = re.compile(
 _UsageError = typer.BadParameter.__base__  # of click, or of typer's own copy of it
 
 
-class Command(TyperCommand):
+class _InWords:
     """A command whose help is shown in the language in use."""
 
     def format_help(self, ctx, formatter) -> None:
         """Write the help."""
         with _without_breaks():
-            super(Command, _shown(self)).format_help(ctx, formatter)
+            super(_InWords, _shown(self)).format_help(ctx, formatter)
+
+    def get_usage(self, ctx) -> str:
+        """The line of usage, which typer asks for before it writes anything else."""
+        _speak()
+        return super().get_usage(ctx).replace("Usage:", _("Usage:"), 1)
+
+    def collect_usage_pieces(self, ctx) -> list[str]:
+        """What follows the command's name in that line."""
+        said = {"[OPTIONS]": _("[OPTIONS]"), "COMMAND [ARGS]...": _("COMMAND [ARGS]...")}
+        return [said.get(piece, piece) for piece in super().collect_usage_pieces(ctx)]
 
 
-class Group(TyperGroup):
-    """The command `nnopt`, whose help and errors of use are shown in the language in use."""
+class Command(_InWords, TyperCommand):
+    """A command of `nnopt`."""
 
-    def format_help(self, ctx, formatter) -> None:
-        """Write the help."""
-        with _without_breaks():
-            super(Group, _shown(self)).format_help(ctx, formatter)
+
+class Group(_InWords, TyperGroup):
+    """The command `nnopt`, whose errors of use are shown in the language in use, too."""
 
     def make_context(self, *arguments, **options):
         """Read the options before the command's name."""
@@ -76,6 +81,17 @@ class Group(TyperGroup):
         """Find the command, read its options and run it."""
         with _errors_in_words():
             return super().invoke(ctx)
+
+
+def _speak() -> None:
+    """Give typer its words in the language in use; it asks gettext for them only once, when it is imported."""
+    from typer import rich_utils  # on use, because most commands end without it
+
+    rich_utils.DEFAULT_STRING = _("[default: {value}]", value="{}")
+    rich_utils.REQUIRED_LONG_STRING = _("[required]")
+    rich_utils.ARGUMENTS_PANEL_TITLE, rich_utils.OPTIONS_PANEL_TITLE = _("Arguments"), _("Options")
+    rich_utils.ERRORS_PANEL_TITLE = _("Error")
+    rich_utils.RICH_HELP = _("Try [blue]'{command}'[/] for help.", command="{command_path} {help_option}")
 
 
 @contextmanager
@@ -124,6 +140,4 @@ def _parameter(parameter):
     shown = copy.copy(parameter)
     if getattr(parameter, "help", None):
         shown.help = _breakable(translated(parameter.help))
-    usual = OF_ARGUMENTS if parameter.param_type_name == "argument" else OF_OPTIONS
-    shown.rich_help_panel = translated(getattr(parameter, "rich_help_panel", None) or usual)
     return shown

@@ -20,7 +20,6 @@ def test_the_help_is_translated(nnopt, marked):
     assert status == 0 and err == ""
     for text in (
         "Learn",
-        "Options",
         "Open the lessons in JupyterLab, as copies in your workspace.",
         usage.OF_HELP_OPTION,
     ):
@@ -51,6 +50,20 @@ def test_a_chinese_sentence_that_is_wider_than_its_column_is_shown_whole(nnopt, 
     lines = [line.strip("│ ").lstrip() for line in shown.splitlines()]
     assert not any(line.startswith(("，", "。", "；", "）")) or line.endswith("（") for line in lines)
     assert all(character.isprintable() for line in lines for character in line)
+
+
+def test_typer_s_own_words_are_translated_too(nnopt, chinese):
+    said = {"Usage:": "用法：", "[OPTIONS]": "[选项]", "COMMAND [ARGS]...": "命令 [参数]...", "Options": "选项"}
+    said |= {"Arguments": "参数", "[required]": "[必填]", "[default: {value}]": "[默认：{value}]", "Error": "出错"}
+    said |= {"Try [blue]'{command}'[/] for help.": "帮助：[blue]{command}[/]"}
+    said |= {"No such option: {0} (Possible options: {1})": "没有 {0}（可用 {1}）"}
+    chinese(said)
+    shown = "".join(nnopt(*call)[1] for call in (["--help"], ["lab", "--help"], ["reset", "--help"]))
+    assert all(text in shown for text in ("用法：", "[选项] 命令 [参数]...", "参数", "[必填]", "[默认：8888]"))
+    _, _, err = nnopt("grade", "--nope")
+    assert all(text in err for text in ("─ 出错 ─", "grade --help", "帮助：", "没有 --nope（可用 --zone）"))
+    language.set_language("en")
+    assert "Options" in nnopt("--help")[1]
 
 
 def test_without_a_translation_the_help_is_as_before(nnopt, chinese):

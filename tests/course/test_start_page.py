@@ -255,4 +255,4 @@ def test_the_page_is_in_the_language_in_use_beside_its_copies(own_workspace, chi
     assert "| | 课程 |" in said and "[01 剪枝](01_pruning.ipynb)" in said and "**从这里开始：[00 " in said
     assert f"| {lesson_points('01_pruning')} 分中的 0 分 |" in said
     follow(own_workspace)
-    assert page(path.parent).count("## 新内容\n\n- [01 剪枝](01_pruning.ipynb): 已更新。\n") == 1
+    assert page(path.parent).count("## 新内容\n\n- [01 剪枝](01_pruning.ipynb)：已更新。\n") == 1

@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from nnopt_lab.course.translation.chinese import CHINESE_INEQUALITIES, typography
-from nnopt_lab.course.translation.markdown_blocks import ADDRESS, CODE, FORMULA, TABLE_ROW, parser, without_verbatim
+from nnopt_lab.course.translation.markdown_blocks import (
+    ADDRESS,
+    CODE,
+    FORMULA,
+    TABLE_ROW,
+    parser,
+    without_verbatim,
+    without_words,
+)
 from nnopt_lab.workbench.language import ANY_FIELD
 
 NUMBER = re.compile(
@@ -128,4 +136,6 @@ def _differences(name: str, english: Counter, translation: Counter) -> Iterable[
 def _all(pattern: re.Pattern, text: str) -> Counter:
     if pattern is not CODE:
         text = CODE.sub(" ", text)
-    return Counter(match.group() for match in pattern.finditer(text))
+    if pattern not in (CODE, FORMULA):
+        text = FORMULA.sub(" ", text)
+    return Counter(without_words(match.group()) for match in pattern.finditer(text))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from nnopt_lab.course.translation.markdown_blocks import ADDRESS, CODE, FORMULA
+from nnopt_lab.course.translation.markdown_blocks import ADDRESS, CODE, FORMULA, without_verbatim
 from nnopt_lab.workbench.language import ANY_FIELD
 from nnopt_lab.workbench.language.typography import CLOSING, HAN, OPENING, SHARED_CLOSING, SHARED_OPENING
 
@@ -41,9 +41,9 @@ def typography(text: str, may_be_latin: bool = False) -> Iterator[str]:
         text: Markdown.
         may_be_latin: whether the text may have no Chinese character at all, such as a label that is a name.
     """
-    plain = _plain(text)
-    if not may_be_latin and not re.search(f"[{HAN}]", plain):
+    if not may_be_latin and not re.search(f"[{HAN}]", without_verbatim(text)):
         yield "It has no Chinese character."
+    plain = _plain(text)
     for rule, name in RULES:
         for match in re.finditer(rule, plain):
             yield f"{name}: “{plain[max(0, match.start() - 8) : match.end() + 8]}”."

@@ -11,6 +11,7 @@ DISPLAYED = re.compile(r"\$\$(?:(?!\n\n).)+?\$\$", re.DOTALL)
 CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
 ADDRESS = re.compile(r"(?<=\]\()[^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?=\))|<https?://[^>]+>")
 SUMMARY = re.compile(r"( *<details[^>]*><summary>)(.+)")
+_WORDS_IN_FORMULA = re.compile(r"(?<!_)\\text\{([^{}]*)\}")  # but no subscript, which is part of a name
 WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -55,15 +56,22 @@ def with_translations(cell: str, translate: Callable[[Block], str | None]) -> st
 
 
 def has_words(text: str) -> bool:
-    """Whether a text has a word of two letters or more outside code, formulas and addresses."""
+    """Whether a text has a word of two letters or more outside code, addresses and the signs of formulas."""
     return bool(WORD.search(without_verbatim(text)))
 
 
 def without_verbatim(text: str) -> str:
-    """A text without its code, formulas and addresses, which are the same in every language."""
-    for pattern in (CODE, FORMULA, ADDRESS):
-        text = pattern.sub(" ", text)
-    return text
+    """A text without its code, formulas and addresses, which are the same in every language, but for words in formulas.
+
+    Such words stand in `\\text{…}`.
+    """
+    text = FORMULA.sub(lambda formula: f" {' '.join(_WORDS_IN_FORMULA.findall(formula.group()))} ", CODE.sub(" ", text))
+    return ADDRESS.sub(" ", text)
+
+
+def without_words(formula: str) -> str:
+    """A formula without its words, as it is in every language."""
+    return _WORDS_IN_FORMULA.sub(r"\\text{}", formula)
 
 
 @cache

@@ -38,7 +38,7 @@ lines with `code` and $x_1$.
 | a cell | 3 |
 | `x` | 4 |
 
-$$\\text{loss} = a
+$$L_\\text{in} = a
 + b
 - c$$
 
@@ -145,3 +145,10 @@ def test_any_cell_keeps_what_is_not_translated(cell):
     assert all(a.end <= b.start for a, b in pairwise(found))
     translated = with_translations(cell, lambda block: block.text)
     assert [(b.kind, b.prefix, b.text) for b in blocks(translated)] == [(b.kind, b.prefix, b.text) for b in found]
+
+
+def test_words_in_formulas_are_translated_and_names_are_not():
+    cell = "Text.\n\n$$a_\\text{in} = b \\qquad\\text{or}$$\n\n$x_\\text{max}$"
+    assert [block.text for block in blocks(cell)] == ["Text.", "$$a_\\text{in} = b \\qquad\\text{or}$$"]
+    made = with_translations(cell, lambda block: block.text.replace("{or}", "{oder}"))
+    assert made == cell.replace("{or}", "{oder}")
