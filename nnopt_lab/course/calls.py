@@ -17,6 +17,7 @@ from nnopt_lab.course.display import show
 from nnopt_lab.course.exercises import Question, exercises, questions
 from nnopt_lab.course.failed_cells import failed_card
 from nnopt_lab.course.help import HINTS, HelpCard, take_hint
+from nnopt_lab.course.input_rows import input_rows
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.lesson_card import lesson_card
 from nnopt_lab.course.notes import note
@@ -171,7 +172,7 @@ def _passed_card(exercise, answer) -> Card:
 
 
 def _open_card(exercise, verdict: Verdict) -> Card:
-    shown = [(_("input {name}", name=name), spoken(text)) for name, text in (verdict.inputs or {}).items()]
+    shown = input_rows({name: spoken(text) for name, text in (verdict.inputs or {}).items()})
     if verdict.state == "failed":
         shown += [(_("your result"), spoken(verdict.got)), (_("expected"), spoken(verdict.wanted))]
     which = {"exercise": translated(exercise.title), "points": _points(exercise.points)}

@@ -11,7 +11,7 @@ from nnopt_lab.workbench.language.typography import HAN
 ACCENTS = {"good": "#00805d", "bad": "#c04c00", "neutral": "#0072b2", "quiet": "#6e6e6e"}
 _MARKS = {"good": "✔", "bad": "✘", "neutral": "▸", "quiet": "○"}
 _TINT = "14"  # opacity of the accent in the background, in hexadecimal
-_SHORT = 60  # characters of a block that stands beside its label
+_SHORT = 90  # characters of a block that stands beside its label
 _GREY = "rgba(127,127,127,.14)"
 
 WIDTH = "900px"  # at most, of cards, claims and forms, whatever their fonts; as wide as most figures
@@ -101,11 +101,11 @@ def _paragraph(text: str) -> str:
 def _block(label: str, text: str) -> str:
     if label and "\n" not in text and len(text) < _SHORT:
         return (
-            '<div style="margin-top:4px"><span style="display:inline-block;min-width:11em;font-size:90%">'
-            f"{html.escape(label)}</span> "
-            f'<code style="background:{_GREY};color:inherit">{html.escape(text)}</code></div>'
+            '<div style="margin-top:4px;display:flex;align-items:baseline"><span style="flex:0 0 8em;font-size:90%">'
+            f'{inline(label)}</span> <span><code style="background:{_GREY};color:inherit">{html.escape(text)}</code>'
+            "</span></div>"
         )
-    caption = f'<div style="margin-top:6px;font-size:90%">{html.escape(label)}</div>' if label else ""
+    caption = f'<div style="margin-top:6px;font-size:90%">{inline(label)}</div>' if label else ""
     return (
         f'{caption}<pre style="margin:2px 0 0;padding:4px 8px;border-radius:3px;background:{_GREY};color:inherit;'
         f'max-height:14em;overflow:auto">{html.escape(text)}</pre>'

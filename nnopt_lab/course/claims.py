@@ -78,7 +78,7 @@ class Statement:
     @property
     def html(self) -> str:
         """The line without its frame; the text's further lines begin below its first."""
-        note = f"<br>{html.escape(self.note)}" if self.note else ""
+        note = f"<br>{inline(self.note)}" if self.note else ""
         sign = f"{_timed()} " if self.timing else ""
         return (
             f'<div{_CLASS if self.timing else ""} style="padding-left:1.8em;text-indent:-1.8em;margin-top:2px"><strong '
@@ -109,7 +109,7 @@ class Further:
         lines = "".join(claim.html for claim in self.claims if claim not in shown)
         return (
             f'<div style="margin:0;max-width:{WIDTH};{FONT}">{above}<details><summary style="cursor:pointer">'
-            f'{html.escape(self.summary)}</summary><div style="padding-left:1.5em">{lines}</div></details></div>'
+            f'{inline(self.summary)}</summary><div style="padding-left:1.5em">{lines}</div></details></div>'
         )
 
 

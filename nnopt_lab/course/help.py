@@ -16,7 +16,7 @@ CLASS = "nnopt-help"  # of the widget, which the course's extension of JupyterLa
 TRIES = 5  # with three hints, before the solution is shown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class HelpCard(Card):
     """The card of an exercise that is not passed yet; its last line says how to get a hint.
 

@@ -29,7 +29,7 @@ def load_ipython_extension(shell) -> None:
         shell.set_custom_exc((NameError,), _explain)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SkippedCard(Card):
     """Says which name is not defined yet; in JupyterLab, with a button that runs what is missing."""
 

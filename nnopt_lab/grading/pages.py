@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from nnopt_lab.course.cards import Card, inline
 from nnopt_lab.course.exercises import Question, cell_id, exercises, lesson_points, questions
+from nnopt_lab.course.input_rows import input_rows
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.grading.course_cells import code_cells, stubs
 from nnopt_lab.grading.exports import safe_name
@@ -120,7 +121,7 @@ def _card(answer: Answer) -> Card:
         return Card(_("Passed"), "good", (translated(reason),))
     if result.state == "blank":
         return Card(_("Not answered"), "quiet")
-    shown = [(_("input {name}", name=name), text) for name, text in result.inputs.items()]
+    shown = input_rows(result.inputs)
     if result.inputs:
         shown += [(_("your result"), result.got), (_("expected"), result.wanted)]
     titles = {"partly right": _("Partly right"), "failed": _("Wrong"), "raised": _("It raised an error")}

@@ -125,3 +125,8 @@ def test_a_kernel_gets_a_box_and_everything_else_the_card(monkeypatch):
         assert bundle["text/plain"] == repr(card) and bundle["text/html"] == card._repr_html_()
     assert f'`hint("{ID}")` helps.' in repr(card)
     assert [part._dom_classes for part in parts(card)[:2]] == [(CURRENT,)] * 2
+
+
+def test_the_card_is_as_readable_in_plain_text_as_any_card():
+    card = HelpCard("Title", "bad", ("one line",), exercise="pruning.l1_importance")
+    assert repr(card) == "✘ Title\n  one line"
