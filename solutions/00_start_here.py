@@ -687,7 +687,7 @@ layer_playground()
 # %% [markdown]
 # ## Summary
 #
-# | | |
+# | topic | in short |
 # |---|---|
 # | parameters | what a layer stores: its size on disk |
 # | MACs | the work per picture; 1 MAC is 2 operations |

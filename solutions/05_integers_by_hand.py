@@ -1295,7 +1295,7 @@ claim(
 # You can put any tensor on a grid of integers, choose its range and granularity, and compute a network with integers
 # alone:
 #
-# | | |
+# | topic | in short |
 # |---|---|
 # | grid | $r = s(q - z)$; zero is exact; each bit is worth 6 dB |
 # | granularity | one scale per filter costs almost nothing, and rescues networks whose filters differ |

@@ -1057,7 +1057,7 @@ claim(
 #
 # You can take a network below 8 bits, choose the method by the number of bits, and say what it costs:
 #
-# | | |
+# | topic | in short |
 # |---|---|
 # | after training | equalise, or learn the rounding: at 3 bits either wins back about one point of 1.7 |
 # | during training | gradients straight through the rounding, and learned steps: 3 bits for free, 2 bits for up to a point |

@@ -846,7 +846,7 @@ claim(
 #
 # You can write a network as a small file, and say which part of it takes the bytes:
 #
-# | | |
+# | topic | in short |
 # |---|---|
 # | prune | few weights are needed, but the file must say where they are |
 # | share | 8 values per layer are enough, once they are trained |

@@ -627,7 +627,7 @@ def rows_of(results, gained, control="labels"):
 
 
 def heads_of(control="labels"):
-    return ["", "mean", f"points above “{control}”", "95 % interval", "verdict"]
+    return ["targets", "mean", f"points above “{control}”", "95 % interval", "verdict"]
 
 
 def gains_over(results, control="labels"):
@@ -1244,7 +1244,7 @@ for kind, accuracies in compressed["accuracy"].items():
     recovered[kind] = gains_over(accuracies)
     group = f"{kind}: {left} % before further training"
     rows += [[group, *row] for row in rows_of(accuracies, recovered[kind])]
-Table(rows, ["", *heads_of()])
+Table(rows, ["network", *heads_of()])
 
 # %% tags=["fold"]
 # Plot: accuracy after compression

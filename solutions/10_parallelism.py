@@ -977,7 +977,7 @@ bytes_each = yours_or_ours("parallel.bytes_each")
 everything = ["weights", "gradients", "moments"]
 held, count = together["sharded"], measure.parameters(net).total
 rows = [[name, measure.format_bytes(held[name])] for name in ("DDP", "FSDP2")]
-Table(rows, ["", "in each of the two processes"])
+Table(rows, ["method", "in each of the two processes"])
 
 # %%
 # Claims: DDP and FSDP2

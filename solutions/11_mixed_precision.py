@@ -1556,7 +1556,7 @@ exact_sums = (
 # %% tags=["nbval-ignore-output"]
 names = ("output", "gradient of x", "gradient of weights")
 rows = [[name, f"{level:.1f}"] for name, level in zip(names, noise, strict=True)]
-display(Table(rows, ["", "dB above its difference from float32's"]))
+display(Table(rows, ["tensor", "dB above its difference from float32's"]))
 
 # %% [markdown]
 # Now train the whole network with such layers, and with other *mixtures*, that is, combinations of formats. `MyNet` is

@@ -123,7 +123,7 @@ class Ledger:
         from nnopt_lab.workbench import plots
 
         colors = self._colors()
-        fig, ax = plots.figure(figsize=(9, 1.1 + 0.24 * len(self.made)))
+        fig, ax = plots.figure(figsize=(plots.SIZE[0], 1.1 + 0.24 * len(self.made)))
         with plots.style():
             ax.axvline(1, color=plots.REFERENCE, linewidth=1)
             for row, p in enumerate(self.made.values()):
@@ -139,7 +139,11 @@ class Ledger:
             names = [textwrap.shorten(translated(name), LONGEST_NAME, placeholder=" …") for name in self.made]
             numbered = [f"{name}  {p.lesson[:2]}" for name, p in zip(names, self.made.values(), strict=True)]
             ax.set_yticks(range(len(numbered)), numbered, fontsize=8)
-            _scale(ax, len(numbered))
+            ax.set(xscale="log", ylim=(len(numbered) - 0.4, -0.6))
+            low, high = ax.get_xlim()
+            ax.set_xlim(min(low, 0.4), max(high, 2.5))  # otherwise a single good guess would fill the width
+            plots.log_axis(ax.xaxis)
+            ax.grid(axis="y", visible=False)
             label = _("guess ÷ measured\nleft of 1 too low, right of 1 too high")
             if any(p.is_noisy for p in self.made.values()):
                 label = _("guess ÷ measured\nleft of 1 too low, right of 1 too high; hollow: too noisy to judge")
@@ -233,17 +237,3 @@ def figures(*values: float) -> list[str]:
 
 def _plotted(ratio: float) -> float:
     return min(max(ratio, 1 / FARTHEST), FARTHEST)
-
-
-def _scale(ax, rows: int) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
-
-    ax.set(xscale="log", ylim=(rows - 0.4, -0.6))
-    low, high = ax.get_xlim()
-    ax.set_xlim(min(low, 0.4), max(high, 2.5))  # otherwise a single good guess would fill the width
-    wide = max(high, 2.5) / min(low, 0.4) > 200
-    ax.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.grid(axis="y", visible=False)

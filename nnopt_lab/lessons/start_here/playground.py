@@ -1,6 +1,7 @@
 """Lesson 00's playground: the cost of one convolution."""
 
 import math
+import re
 
 import torch
 from torch import nn
@@ -29,6 +30,11 @@ def _a_decade(low: float, high: float) -> tuple[float, float]:
     return middle / wide, middle * wide
 
 
+def _short(count: str) -> str:
+    """A count without zeros after its point: "10 M" instead of "10.0 M"."""
+    return re.sub(r"\.0+(?!\d)", "", count)
+
+
 def layer_playground() -> Playground:
     """Plot each convolution you try by MACs and by measured time per picture, and give its parameters and GFLOP/s."""
     seen = []
@@ -50,7 +56,7 @@ def layer_playground() -> Playground:
             ax.margins(0.3)
             ax.set(xlim=_a_decade(*ax.get_xlim()), ylim=_a_decade(*ax.get_ylim()))
             counts = round_values(*ax.get_xlim())
-            plots.log_axis(ax.xaxis, counts, [measure.format_count(count).replace(".00", "") for count in counts])
+            plots.log_axis(ax.xaxis, counts, [_short(measure.format_count(count)) for count in counts])
             plots.log_axis(ax.yaxis)
             plots.write_names(
                 ax, {name: (macs, time) for macs, time, name in seen[-12:]}

@@ -179,10 +179,11 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _log_ticks(low: float, high: float, unit: str) -> list[float]:
-    """At most seven round numbers from `low` to `high`: powers of two for bytes, else 1, 2 or 5 times powers of ten."""
+    """At most seven round numbers from `low` to `high`: powers of two for bytes, else decimal ones."""
+    from nnopt_lab.workbench.plots.style import round_values  # on use: importing matplotlib takes long
+
     if unit == "bytes":
         ticks = [2.0**n for n in range(math.ceil(math.log2(low)), math.floor(math.log2(high)) + 1)]
     else:
-        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        ticks = [f * 10.0**power for power in powers for f in (1, 2, 5) if low <= f * 10.0**power <= high]
+        ticks = round_values(low, high)
     return ticks[:: math.ceil(len(ticks) / 7) or 1]

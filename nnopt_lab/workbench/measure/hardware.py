@@ -82,7 +82,7 @@ class Machine:
             "system": _("system"),
         }
         rows = [[names.get(key, key), str(value)] for key, value in shown.items() if value not in (None, "")]
-        return Table(rows, ["", _("here")])
+        return Table(rows, [_("property"), _("here")])
 
     def __str__(self) -> str:
         return str(self.table)
