@@ -163,11 +163,10 @@ plots.roofline(
 # large linear layers are on the right, where arithmetic is the limit; ReLU and pooling are on the left, where memory
 # is. The further a point is below the line, the larger the share of its time that the operator wastes. A point above
 # the sloping part of the line belongs to an operator that found its data in the cache, which is faster than main
-# memory. (Where points overlap, later ones are drawn smaller.)
+# memory. Colours show the kinds of operators.
 
 # %% tags=["fold", "nbval-ignore-output"]
 # Answer: share of the arithmetic peak that eager torch reaches, batch 256
-print(wrapped(f"{machine.processor}: {', '.join(machine.instructions)}"))
 eager_seconds = measure.latency({"eager": net}, batch, rounds=4, budget_seconds=0.8)[
     "eager"
 ].median
@@ -175,8 +174,16 @@ all_operations = 2 * measure.macs(net, batch)
 roof_seconds = sum(
     max(ops / peak, moved / bandwidth) / 1e9 for _, ops, moved, _ in spent["NCHW"]
 )
-print(f"all operators at their roofs: {1000 * roof_seconds:.1f} ms")
-print(f"eager torch:                  {1000 * eager_seconds:.1f} ms")
+display(
+    Table(
+        [
+            ["all operators at their roofs", f"{1000 * roof_seconds:.1f}"],
+            ["eager torch", f"{1000 * eager_seconds:.1f}"],
+        ],
+        ["256 pictures, one thread", "ms"],
+        caption=f"{machine.processor}: {', '.join(machine.instructions)}",
+    )
+)
 reveal(
     "share of the arithmetic peak that eager torch reaches, batch 256",
     100 * all_operations / eager_seconds / 1e9 / peak,
@@ -376,20 +383,10 @@ check("hardware.moved_bytes", moved_bytes)
 
 # %%
 moved_bytes = yours_or_ours("hardware.moved_bytes")
-# Values per picture: the input, then convolution, ReLU, pooling (twice), linear, ReLU,
-# linear.
-chain = [
-    3 * 32**2,
-    16 * 32**2,
-    16 * 32**2,
-    16 * 16**2,
-    32 * 16**2,
-    32 * 16**2,
-    32 * 8**2,
-    128,
-    128,
-    10,
-]
+# Values per picture: channels and sides of the input, then of convolution, ReLU, pooling
+# (twice); then linear, ReLU, linear.
+shapes = [(3, 32), (16, 32), (16, 32), (16, 16), (32, 16), (32, 16), (32, 8)]
+chain = [channels * side**2 for channels, side in shapes] + [128, 128, 10]
 plans = {
     "one by one": [1] * 9,
     "ReLU fused": [2, 1, 2, 1, 2, 1],

@@ -83,12 +83,13 @@ def scatter(ax: Axes, points: dict, color: str | None = None, label: str | None 
         write_names(ax, {name: tuple(middle_low_high(v)[0] for v in point) for name, point in points.items()})
 
 
-def write_names(ax: Axes, points: dict) -> None:
+def write_names(ax: Axes, points: dict, all_of_them: bool = True) -> None:
     """Write names beside points, each where it covers no point, no other name and no edge of the axes, if possible.
 
     Args:
         ax: the axes, with their final limits and scales.
         points: by name, (x, y).
+        all_of_them: whether a name without a free place is written nevertheless, over something else.
     """
     ax.figure.draw_without_rendering()  # positions on the page are known only after drawing
     taken = [text.get_window_extent() for text in ax.texts]
@@ -106,6 +107,8 @@ def write_names(ax: Axes, points: dict) -> None:
                 break
             text.remove()
         else:
+            if not all_of_them:
+                continue
             with style():
                 text = ax.annotate(name, point, xytext=(6, 5), textcoords="offset points", fontsize="small")
             box = text.get_window_extent()

@@ -1,17 +1,20 @@
 """The roofline plot: the speed of each layer, and which of the machine's two limits holds it back."""
 
-import math
-from itertools import cycle
-
 from matplotlib.figure import Figure
 
 from nnopt_lab.workbench.language import _, translated
-from nnopt_lab.workbench.plots.colors import EDGE, PALETTE, REFERENCE
+from nnopt_lab.workbench.plots.colors import BLUE, EDGE, GREEN, ORANGE, PURPLE, REFERENCE, SKY, marker_of
+from nnopt_lab.workbench.plots.lines import write_names
 from nnopt_lab.workbench.plots.style import figure, finish, log_axis, style
+from nnopt_lab.workbench.plots.translation import language_of_figures
+
+_KINDS = {"conv": BLUE, "linear": ORANGE, "relu": GREEN, "pool": PURPLE}
 
 
 def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
     """Draw each layer's speed over its arithmetic intensity, below the machine's two limits.
+
+    A layer's colour is that of its kind, which is read from its name: convolution, linear, ReLU or pooling.
 
     Williams, Waterman & Patterson 2009, "Roofline", CACM 52(4), https://doi.org/10.1145/1498765.1498785
 
@@ -31,20 +34,22 @@ def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
     low, high = min(intensities) / 4, max(intensities) * 4
     fig, ax = figure()
     with style():
-        label = f"limit: {peak_gflops:,.0f} GFLOP/s, {bandwidth:,.0f} GB/s"
-        ax.plot([low, ridge, high], [low * bandwidth, peak_gflops, peak_gflops], color=REFERENCE, label=label)
+        ax.plot([low, ridge, high], [low * bandwidth, peak_gflops, peak_gflops], color=REFERENCE)
         ax.axvline(ridge, color=REFERENCE, linewidth=0.8, linestyle=":")
-        ax.annotate("memory limits  ", (ridge, 1.02), xycoords=("data", "axes fraction"), ha="right", color=REFERENCE)
-        ax.annotate("  arithmetic limits", (ridge, 1.02), xycoords=("data", "axes fraction"), color=REFERENCE)
-        # Layers often overlap, which makes names beside them unreadable, so a legend names them.
-        # Five markers and six colours make thirty pairs; later points are smaller, so that they hide none.
-        for i, ((name, x, y), marker, color) in enumerate(zip(points, cycle("os^Dv"), cycle(PALETTE), strict=False)):
-            size = 10 - 5 * i / len(points)
-            ax.plot(x, y, marker, color=color, markersize=size, markeredgecolor=EDGE, label=name)
+        with language_of_figures():
+            sides = {"right": _("memory limits: {speed} GB/s", speed=f"{bandwidth:,.0f}")}
+            sides["left"] = _("arithmetic limits: {speed} GFLOP/s", speed=f"{peak_gflops:,.0f}")
+        for side, text in sides.items():
+            at = {"xytext": (8 if side == "left" else -8, 3), "textcoords": "offset points"}
+            ax.annotate(text, (ridge, 1), xycoords=("data", "axes fraction"), ha=side, color=REFERENCE, **at)
+        for name, x, y in points:
+            color = _color(name)
+            ax.plot(x, y, marker_of(color), color=color, markersize=6.5, markeredgecolor=EDGE)
         ax.set(xscale="log", yscale="log", xlim=(low, high), xlabel="FLOPs per byte", ylabel="GFLOP/s")
+        ax.margins(y=0.1)
         for axis in (ax.xaxis, ax.yaxis):
             log_axis(axis, base=10)
-        fig.legend(loc="outside right upper", ncols=math.ceil((len(points) + 1) / 14), fontsize=9)
+        write_names(ax, {name: (x, y) for name, x, y in points}, all_of_them=False)
     nearest = max(points, key=lambda point: point[2] / min(peak_gflops, point[1] * bandwidth), default=None)
     alt = _("A roof over the layers: a slope where memory limits their speed, a level where arithmetic does.")
     if nearest:
@@ -54,3 +59,7 @@ def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
             layer=translated(nearest[0]),
         )
     return finish(fig, alt, measured="xy")
+
+
+def _color(name: str) -> str:
+    return next((color for kind, color in _KINDS.items() if kind in name.lower()), SKY)

@@ -17,6 +17,14 @@ class TestRoofline:
         fig = plots.roofline([(f"stages.{i}.conv1", 5, 10) for i in range(count)], 100, 10)
         assert not overlapping_texts(fig) and not outside_texts(fig)
 
+    def test_kinds_of_layers_have_their_colours_and_each_point_its_name(self):
+        names = ["0 Conv2d", "1 ReLU", "2 MaxPool2d", "3 Conv2d", "4 Linear", "NCHW"]
+        fig = plots.roofline([(name, 3.0**i, 2.0 * 4**i) for i, name in enumerate(names)], 1000, 10)
+        (ax,), dots = fig.axes, [line for line in fig.axes[0].lines if line.get_marker() != "None"]
+        colors = [dot.get_color() for dot in dots]
+        assert colors[0] == colors[3] and len(set(colors)) == 5
+        assert set(names) <= {text.get_text() for text in ax.texts} and not fig.legends
+
     @pytest.mark.parametrize("bad", [{"points": [("a", 0, 1)]}, {"peak_gflops": 0}, {"bandwidth": -1}])
     def test_refuses_what_a_logarithm_cannot_take(self, bad):
         with pytest.raises(ValueError, match="above 0"):
