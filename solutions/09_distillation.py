@@ -1343,8 +1343,8 @@ claim(
 # %% [markdown]
 # ## 10. Playground
 #
-# Choose a picture. Watch how the temperature and the teacher's share change the target, and where the student
-# disagrees. Pictures with a bar across the shape are the most interesting.
+# Choose a picture; they are sorted, and the first is the one that the teacher doubts most. Watch how the temperature
+# and the teacher's share change the target, and where the student disagrees.
 
 # %%
 distillation_playground(teacher, student, pictures)

@@ -217,7 +217,7 @@ reveal(
 # its relative error doubles whenever the number halves. That is why integers need a suitable scale, and floats usually
 # don't.
 #
-# Try it: type 0.1, 257, 65520, 1e-8 or 448, and see what each format stores.
+# Try it: type 0.1, 448 or 65536, and see what each format stores.
 
 # %%
 precision_playground()

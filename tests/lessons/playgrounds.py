@@ -30,6 +30,11 @@ def goals(playground: Playground) -> list[tuple[bool, str]]:
     return [(mark == "✔", html.unescape(sentence)) for mark, sentence in rows]
 
 
+def ticks(playground: Playground) -> list[bool]:
+    """Which of the goals are ticked."""
+    return [ticked for ticked, _ in goals(playground)]
+
+
 def line(ax: Axes, label: str) -> Line2D:
     """The line of axes that has this label."""
     return next(line for line in ax.lines if line.get_label() == label)

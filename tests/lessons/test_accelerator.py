@@ -9,12 +9,13 @@ from torch.nn import functional as F
 from nnopt_lab.course import recordings
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.playground import forget_goals
 from nnopt_lab.course.recordings import experiments as all_experiments
 from nnopt_lab.course.recordings import live_or_recorded, recorded
 from nnopt_lab.lessons.accelerator import experiments, ladders
 from nnopt_lab.lessons.accelerator.playground import price_playground
 from nnopt_lab.workbench import data, device
-from tests.lessons.playgrounds import line, shown
+from tests.lessons.playgrounds import goals, line, shown, ticks
 
 
 def clocks_of_the_stand_in(launch_us, kernels_us):
@@ -104,6 +105,33 @@ def test_the_playground_charges_for_an_idle_machine():
 def test_the_playground_says_that_a_card_never_pays():
     text, _ = shown(price_playground(CARD), batch_size=1, **{"card,_€_per_hour": 6.0, "CPU,_€_per_hour": 0.1})
     assert "never cheaper" in text
+
+
+def test_the_playgrounds_goals_are_reached_with_the_recorded_card():
+    forget_goals()
+    playground = price_playground(recorded("accelerator")["result"])
+    assert (
+        ticks(playground) == [False, False, False]
+        and "Energy costs 0.30 € per kWh, 7 % of a busy" in shown(playground)[0]
+    )
+    shown(playground, batch_size=1, **{"card,_€_per_hour": 6.0})
+    assert not ticks(playground)[1]  # other prices don't count
+    shown(playground, batch_size=256)
+    assert ticks(playground) == [False, True, False]
+    assert goals(playground)[1][1].startswith(
+        "At these prices the card pays with batches of 256, and never with batches of 1:"
+    )
+    shown(playground, **{"card,_€_per_hour": 0.5})
+    assert ticks(playground) == [True, True, True]
+    assert "energy is 30 %" in goals(playground)[2][1]
+
+
+@pytest.mark.parametrize(("watts", "ticked"), [(550, False), (600, True)])
+def test_energy_is_a_quarter_of_the_price_only_on_a_hungry_card_at_the_lowest_rent(watts, ticked):
+    forget_goals()
+    playground = price_playground(CARD)
+    shown(playground, **{"card,_watts": watts, "card,_€_per_hour": 0.5})
+    assert ticks(playground)[2] == (0.3 * watts / 1000 / (0.3 * watts / 1000 + 0.5) > 0.25) == ticked
 
 
 RECORDED = ("accelerator_engines", "accelerator_products", "accelerator_training")

@@ -8,11 +8,12 @@ from optuna.trial import create_trial
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.playground import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.choosing import experiments
 from nnopt_lab.lessons.choosing.playground import front_playground
 from nnopt_lab.techniques.search.points import Point
-from tests.lessons.playgrounds import line, shown
+from tests.lessons.playgrounds import goals, line, shown, ticks
 
 
 def best_trials(lost, cost):
@@ -67,6 +68,38 @@ def test_the_playground_picks_the_cheapest_within_the_limit_of_the_trials_so_far
     assert len(line(ax, "trial").get_xdata()) == 2
     text, (ax,) = shown(playground, **{"max._points_lost": 0})
     assert "Trial 0" in text and list(line(ax, "limit").get_ydata()) == [0, 0]
+
+
+def test_the_playgrounds_goals_are_reached_with_the_recorded_search():
+    forget_goals()
+    first = recorded("autotune_search")["result"]["search"][0]
+    playground = front_playground([Point(**point) for point in first["points"]], Point(**first["original"]))
+    assert ticks(playground) == [False, False, False]
+    shown(playground, **{"max._points_lost": 2})
+    assert ticks(playground) == [False, True, False]
+    assert goals(playground)[1][1] == "Allowing 2 points instead of 1 buys nothing: trial 17 stays the best."
+    shown(playground, **{"max._points_lost": 0})
+    assert ticks(playground)[2] and "3.8 times as fast" in goals(playground)[2][1]
+    shown(playground, **{"max._points_lost": 1})
+    for trials in (12, 14):
+        shown(playground, trials=trials)
+    assert not ticks(playground)[0]
+    shown(playground, trials=13)
+    assert ticks(playground)[0] and goals(playground)[0][1].startswith("13 of 15 trials would have been enough")
+
+
+def test_the_playgrounds_goals_compare_limits_with_the_same_trials_only():
+    forget_goals()
+    original = Point(-1, {}, 90.0, 1000, 8.0)
+    points = [Point(0, {}, 89.9, 900, 6.0), Point(1, {}, 88.5, 1100, 9.0), Point(2, {}, 89.2, 700, 4.0)]
+    playground = front_playground(points, original, "bytes")
+    shown(playground, trials=2)
+    shown(playground, **{"max._points_lost": 0})
+    assert ticks(playground) == [False, False, False]
+    shown(playground, **{"max._points_lost": 0.25})
+    assert ticks(playground) == [False, True, False]
+    shown(playground, trials=1)
+    assert ticks(playground) == [True, True, False]
 
 
 def test_the_playground_says_when_nothing_is_within_the_limit_and_needs_a_point():

@@ -9,12 +9,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.playground import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.hardware import experiments
 from nnopt_lab.lessons.hardware.experiments import EPOCHS, MARGIN, RUNGS, SEEDS
 from nnopt_lab.lessons.hardware.playground import roofline_playground
-from nnopt_lab.workbench import data, models
-from tests.lessons.playgrounds import line, shown
+from nnopt_lab.workbench import data, measure, models
+from tests.lessons.playgrounds import goals, line, shown, ticks
 
 
 def counted_intensity(in_channels, filters, kernel, side, pictures, bytes_each):
@@ -73,6 +74,37 @@ def test_the_playground_says_where_memory_is_the_limit():
     # 2·16 operations for 17 numbers of 4 bytes, and the weights: 0.47 per byte.
     assert text.startswith("<b>0.5</b> operations per byte: memory is the limit, 5 GFLOP/s")
     assert line(ax, "NHWC").get_xdata()[0] == pytest.approx(2 * 16 / (4 * 17), rel=0.01)
+
+
+@pytest.fixture
+def timed(monkeypatch):
+    """A list whose last number is what each convolution takes, in seconds, instead of a measurement."""
+    seconds = [100.0]
+    monkeypatch.setattr(
+        measure, "latency", lambda ways, x, **_: dict.fromkeys(ways, measure.Timing((seconds[-1],), len(x)))
+    )
+    forget_goals()
+    return seconds
+
+
+def test_the_playgrounds_goals_are_a_starved_layer_one_fed_by_the_batch_and_work_that_costs_no_time(timed):
+    playground = roofline_playground(100.0, 10.0)
+    shown(playground, batch=4)  # a quarter of the operations
+    assert ticks(playground) == [False, False, False]
+    shown(playground, input_channels=64, batch=1)
+    timed.append(1.0)
+    shown(playground, picture=2)  # from here on, the weights are most of the bytes
+    assert ticks(playground)[:2] == [True, False]
+    assert goals(playground)[0][1].startswith("64→64, 3×3, 2 px, batch 1: 2.0 operations per byte are too few")
+    timed.append(2.0)
+    shown(playground, batch=16)
+    assert ticks(playground)[1:] == [True, False]
+    assert "from batch 1 to 16, the operations per byte rise from 2.0 to 26.1" in goals(playground)[1][1]
+    timed.append(1.9)
+    shown(playground, batch=16, kernel=1)
+    shown(playground, kernel=3)
+    assert ticks(playground)[2]
+    assert "does 16 times the operations of 64→64, 3×3, 2 px, batch 1, in 1.9 times" in goals(playground)[2][1]
 
 
 def test_the_shipped_training_ladder_has_the_shape_that_it_promises():

@@ -8,10 +8,11 @@ import torch
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.playground import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.mixed_precision import experiments
 from nnopt_lab.lessons.mixed_precision.playground import precision_playground
-from tests.lessons.playgrounds import line, shown
+from tests.lessons.playgrounds import goals, line, shown, ticks
 from tests.workbench.plots.drawing import overlapping_texts
 
 
@@ -121,6 +122,28 @@ def test_the_playground_draws_a_number_between_its_neighbours(playground, name):
     assert abs(held - 0.3) == pytest.approx(min(abs(marks - 0.3)))
     assert [tick.get_text() for tick in ax.get_xticklabels()] == [f"{mark:.6g}".replace("-", "−") for mark in marks]
     assert text.startswith(f"{name} stores <b>{held:.9g}</b>") and ax.get_title() == f"{name}: neighbours"
+
+
+FOUND = [
+    ("257", [True, False, False], "bf16 stores 256 instead of 257"),
+    ("-65521", [True, False, False], "bf16 stores -65536 instead of -65521"),
+    ("1e-8", [False, True, False], "1e-08 is 0 in fp16 and 1e-08 in bf16"),
+    ("0.63", [False, False, True], "For 0.63, int8's error is 7.9e-05, and bf16's 0.0011"),
+    ("0", [False, False, False], ""),
+    ("256", [False, False, False], ""),
+    ("6e-8", [False, False, False], ""),  # fp16's smallest
+    ("0.5", [False, False, False], ""),  # bf16 has it
+    ("3.4e38", [True, False, False], ""),  # beyond bf16's largest, and far beyond int8's
+]
+
+
+@pytest.mark.parametrize(("number", "ticked", "sentence"), FOUND)
+def test_the_playgrounds_goals_are_numbers_that_a_format_skips_loses_or_meets(playground, number, ticked, sentence):
+    shown(playground, number=number)
+    forget_goals()
+    playground.redraw()
+    assert ticks(playground) == ticked
+    assert any(said.startswith(sentence) for _, said in goals(playground))
 
 
 FAR = [("65520", "right"), ("-65520", "left"), ("3e38", "right"), ("1.01", "right")]

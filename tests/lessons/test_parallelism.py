@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.playground import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.parallelism import experiments
 from nnopt_lab.lessons.parallelism.exercises import bytes_each, epoch_seconds, loss_weights
@@ -16,7 +17,7 @@ from nnopt_lab.lessons.parallelism.photographs import Photographs
 from nnopt_lab.lessons.parallelism.playground import MOST, scaling_playground
 from nnopt_lab.techniques.parallelism import amdahl, launching
 from nnopt_lab.workbench import data
-from tests.lessons.playgrounds import bars, line, shown
+from tests.lessons.playgrounds import bars, goals, line, shown, ticks
 
 
 def inputs_of(id):
@@ -77,9 +78,27 @@ def test_the_bytes_per_process_match_the_recorded_measurement():
 def test_the_playground_says_when_one_more_core_makes_the_program_slower(overhead):
     playground = scaling_playground()
     for cores in (1, 2, 3, 16, 17, 18, 63):
-        text, _ = shown(playground, serial_share=0.1, overhead_per_core=overhead, cores=cores)
+        shown(playground, serial_share=0.1, overhead_per_core=overhead, cores=cores)
+        forget_goals()
+        playground.redraw()
         slower = amdahl.speedup(cores + 1, 0.1, overhead) < amdahl.speedup(cores, 0.1, overhead)
-        assert ("✔" in text) == slower
+        assert ticks(playground)[0] == slower, cores
+
+
+def test_only_an_almost_parallel_program_keeps_many_cores_busy_and_overhead_can_make_them_slower_than_one():
+    forget_goals()
+    playground = scaling_playground()
+    assert ticks(playground) == [False, False, False]
+    shown(playground, cores=MOST, serial_share=0.01, overhead_per_core=0.0001)
+    shown(playground, serial_share=0.0, overhead_per_core=0)
+    shown(playground, serial_share=0.02)
+    assert not ticks(playground)[2]
+    shown(playground, serial_share=0.01)  # 1 / (0.01 + 0.99 / 64) = 39.3
+    assert ticks(playground) == [False, False, True]
+    assert "64 cores do the work of 39" in goals(playground)[2][1]
+    shown(playground, cores=1, serial_share=0.1, overhead_per_core=0.1)  # 0.1 + 0.9 / 64 + 63 · 0.1 = 6.41
+    assert ticks(playground) == [False, True, True]
+    assert "64 cores take 6.4 times as long as one" in goals(playground)[1][1]
 
 
 def test_the_playground_shows_the_law_its_limit_and_the_best_number_of_cores():

@@ -3,9 +3,10 @@
 from nnopt_lab.course.playground import Playground, choice, slider
 from nnopt_lab.lessons.accelerator.exercises import price
 from nnopt_lab.workbench import plots
-from nnopt_lab.workbench.language import Message, joined
+from nnopt_lab.workbench.language import Message, _, joined
 
 EUROS_PER_KWH = 0.30
+LARGE = 0.25  # share of the price that is energy
 
 
 def price_playground(card: dict) -> Playground:
@@ -18,6 +19,7 @@ def price_playground(card: dict) -> Playground:
         card: the result of the experiment `accelerator`: "sizes" [B], "accelerator" and "cpu" [B], both in pictures per
             second.
     """
+    pays_from = {}  # the load, or None, by prices and watts and then by batch size
     loads = [10**e for e in range(1, 8)]  # pictures per second
 
     def draw(size: int, card_euros: float, cpu_euros: float, card_watts: int, cpu_watts: int):
@@ -42,10 +44,29 @@ def price_playground(card: dict) -> Playground:
             fig,
             "Both machines' prices per picture fall with the load until they are fully used.",
         )
-        return fig, joined(text, Message("Energy costs {price} € per kWh.", price=f"{EUROS_PER_KWH:.2f}"))
+        hourly = EUROS_PER_KWH * card_watts / 1000
+        energy = hourly / (hourly + card_euros)
+        text = joined(
+            text,
+            Message(
+                "Energy costs {price} € per kWh, {share} % of a busy card's price.",
+                price=f"{EUROS_PER_KWH:.2f}",
+                share=f"{100 * energy:.0f}",
+            ),
+        )
+        same_prices = pays_from.setdefault((card_euros, cpu_euros, card_watts, cpu_watts), {})
+        same_prices[size] = cheaper
+        found = [_idle_too(cheaper, loads[0]), _by_the_batch(same_prices), _energy(energy, card_watts, card_euros)]
+        return fig, text, found
 
+    goals = [
+        _("Find prices at which the card is cheaper even for {load} pictures per second.", load=loads[0]),
+        _("Find prices at which the card pays with one batch size, and with another one never."),
+        _("Make energy more than {percent} % of a busy card's price.", percent=round(100 * LARGE)),
+    ]
     return Playground(
         draw,
+        goals,
         size=choice("batch size", card["sizes"], 256),
         card_euros=slider("card, € per hour", 0.5, 6.0, 3.0, 0.5),
         cpu_euros=slider("CPU, € per hour", 0.1, 2.0, 0.6, 0.1),
@@ -58,3 +79,39 @@ def _at_load(load: float, speed: float, watts: float, euros_per_hour: float) -> 
     """Euros per million pictures, where `load` pictures per second arrive and a machine computes `speed`."""
     idle_share = max(1.0, speed / load)  # hours that are paid per hour of computing
     return price(speed, watts, EUROS_PER_KWH, euros_per_hour * idle_share)
+
+
+def _idle_too(cheaper: float | None, lowest: float) -> str:
+    if cheaper != lowest:
+        return ""
+    return _(
+        "At {load} pictures per second both machines are mostly idle, so the lower rent decides, and speed doesn't "
+        "count.",
+        load=lowest,
+    )
+
+
+def _by_the_batch(pays_from: dict[int, float | None]) -> str:
+    """A sentence if at the same prices the card pays with some of these batch sizes and never with others."""
+    pays = [size for size, load in pays_from.items() if load]
+    never = [size for size, load in pays_from.items() if not load]
+    if not pays or not never:
+        return ""
+    return _(
+        "At these prices the card pays with batches of {pays}, and never with batches of {never}: its speed depends on "
+        "how it is fed.",
+        pays=pays[-1],
+        never=never[-1],
+    )
+
+
+def _energy(share: float, watts: int, euros_per_hour: float) -> str:
+    if share <= LARGE:
+        return ""
+    return _(
+        "{watts} watts and a rent of {rent} € per hour: energy is {percent} % of the price. Even so, the rent is most "
+        "of it, so an idle card is expensive.",
+        watts=watts,
+        rent=f"{euros_per_hour:.2f}",
+        percent=round(100 * share),
+    )

@@ -7,7 +7,7 @@ from nnopt_lab.course.playground import Playground, choice, slider
 from nnopt_lab.techniques.search.fronts import hypervolume, pareto_front
 from nnopt_lab.techniques.search.points import Point, describe
 from nnopt_lab.workbench import measure, plots
-from nnopt_lab.workbench.language import Message, translated
+from nnopt_lab.workbench.language import Message, _, translated
 
 DROPS = [0, 0.25, 0.5, 1, 2, 3, 5]
 
@@ -26,12 +26,12 @@ def front_playground(points: Sequence[Point], original: Point, target: str = "la
     if not points or target not in ("latency", "bytes"):
         raise ValueError(f"points has {len(points)} entries, target={target!r}: one point is needed, latency or bytes.")
     points = sorted(points, key=lambda point: point.number)
+    every = [(original.accuracy - p.accuracy, getattr(p, target) / getattr(original, target)) for p in points]
+    picked = {}  # the best, by the number of trials and then by the limit
 
     def draw(trials: int, drop: float):
-        tried = points[:trials]
-        seen = [(original.accuracy - p.accuracy, getattr(p, target) / getattr(original, target)) for p in tried]
-        allowed = [i for i, (lost, _) in enumerate(seen) if lost <= drop]
-        best = min(allowed, key=lambda i: seen[i][1], default=None)
+        seen = every[:trials]
+        best = _best(seen, drop)
         fig, ax = plots.figure()
         with plots.style():
             front = [seen[i] for i in pareto_front(seen)]
@@ -59,13 +59,67 @@ def front_playground(points: Sequence[Point], original: Point, target: str = "la
             measured="x",
             trained="y",
         )
-        return fig, _text(None if best is None else tried[best], original, target, area)
+        text = _text(None if best is None else points[best], original, target, area)
+        if best is None:
+            return fig, text, [""] * len(goals)
+        same_trials = picked.setdefault(trials, {})
+        same_trials[drop] = best
+        found = [
+            _enough(trials, best, _best(every, drop), len(points)),
+            _for_nothing(same_trials, drop, points[best].number),
+            _free(drop, every[best][1], target),
+        ]
+        return fig, text, found
 
+    goals = [
+        _("Find the number of trials after which nothing better is found within the limit."),
+        _("Find two limits of which the larger one buys nothing."),
+        _("Allow no loss at all and still improve on the original."),
+    ]
     return Playground(
         draw,
+        goals,
         trials=slider("trials", 1, len(points), len(points)),
         drop=choice("max. points lost", DROPS, 1),
     )
+
+
+def _best(seen: Sequence[tuple[float, float]], drop: float) -> int | None:
+    """The position of the cheapest of the points (points lost, cost) within the limit, None if there is none."""
+    allowed = [i for i, (lost, _cost) in enumerate(seen) if lost <= drop]
+    return min(allowed, key=lambda i: seen[i][1], default=None)
+
+
+def _enough(trials: int, best: int, best_of_all: int, of: int) -> str:
+    """A sentence if the last of these trials is the best, and none of the later ones is better."""
+    if not best == best_of_all == trials - 1 or trials == of:
+        return ""
+    return _(
+        "{trials} of {total} trials would have been enough for this limit, but only the other trials could show it.",
+        trials=trials,
+        total=of,
+    )
+
+
+def _for_nothing(picked: dict[float, int], drop: float, number: int) -> str:
+    """A sentence if another limit picked the same point as this one."""
+    limits = sorted(limit for limit, best in picked.items() if best == picked[drop])
+    if len(limits) < 2:
+        return ""
+    return _(
+        "Allowing {more} points instead of {less} buys nothing: trial {number} stays the best.",
+        more=limits[-1],
+        less=limits[0],
+        number=number,
+    )
+
+
+def _free(drop: float, cost: float, target: str) -> str:
+    if drop or cost >= 1:
+        return ""
+    if target == "latency":
+        return _("No points lost, and {times} times as fast: some changes cost no accuracy.", times=f"{1 / cost:.1f}")
+    return _("No points lost, and {times} times as small: some changes cost no accuracy.", times=f"{1 / cost:.1f}")
 
 
 def _text(point: Point | None, original: Point, target: str, area: float) -> str:

@@ -1,11 +1,26 @@
 """Lesson 12's playground: one convolution below this machine's roofline."""
 
+from typing import NamedTuple
+
 import torch
 from torch import nn
 
 from nnopt_lab.course.playground import Playground, choice
 from nnopt_lab.workbench import measure, plots
 from nnopt_lab.workbench.language import Message, _
+
+FED = 5  # times the operations per byte, by the batch alone
+WORK, TIME = 16, 2  # times the operations in less than twice the time
+
+
+class _Tried(NamedTuple):
+    """A convolution that was tried: its name, its batch, operations per byte, operations, and seconds per batch."""
+
+    name: str
+    batch: int
+    intensity: float
+    operations: int
+    seconds: float
 
 
 def roofline_playground(peak_gflops: float, bandwidth: float) -> Playground:
@@ -15,6 +30,7 @@ def roofline_playground(peak_gflops: float, bandwidth: float) -> Playground:
         peak_gflops: 10⁹ operations per second, `Machine.peak_gflops()`.
         bandwidth: 10⁹ bytes per second, `Machine.peak_bandwidth()`.
     """
+    tried = []
 
     def draw(channels: int, filters: int, kernel: int, picture: int, batch: int):
         layer = nn.Conv2d(channels, filters, kernel, padding=kernel // 2)
@@ -26,6 +42,9 @@ def roofline_playground(peak_gflops: float, bandwidth: float) -> Playground:
         )
         cost = measure.layer_costs(layer, x)[0]
         reached = {name: 2 * cost.macs / timing.median / 1e9 for name, timing in timings.items()}
+        name = f"{channels}→{filters}, {kernel}×{kernel}, {picture} px"
+        seconds = min(timing.median for timing in timings.values())
+        tried.append(_Tried(name, batch, cost.intensity, 2 * cost.macs, seconds))
         roof = min(peak_gflops, cost.intensity * bandwidth)
         figure = plots.roofline([(name, cost.intensity, y) for name, y in reached.items()], peak_gflops, bandwidth)
         each = [
@@ -44,13 +63,70 @@ def roofline_playground(peak_gflops: float, bandwidth: float) -> Playground:
                 **told,
             )
         )
-        return figure, text
+        return figure, text, [_starved(tried[-1], roof < peak_gflops), _fed_by_the_batch(tried), _more_work(tried)]
 
+    goals = [
+        _("Find a convolution for which memory is the limit."),
+        _("Multiply the operations per byte by {times} or more, with the batch size alone.", times=FED),
+        _(
+            "Find two convolutions of which one does at least {work} times the operations of the other, in less than "
+            "{time} times its time.",
+            work=WORK,
+            time=TIME,
+        ),
+    ]
     return Playground(
         draw,
+        goals,
         channels=choice("input channels", [1, 3, 16, 64], 16),
         filters=choice("filters", [1, 4, 16, 64], 64),
         kernel=choice("kernel", [1, 3, 5, 7], 3),
         picture=choice("picture", [2, 4, 8, 16], 16),
         batch=choice("batch", [1, 4, 16], 16),
     )
+
+
+def _starved(last: _Tried, by_memory: bool) -> str:
+    if not by_memory:
+        return ""
+    return _(
+        "{name}, batch {batch}: {intensity} operations per byte are too few to keep the arithmetic busy.",
+        name=last.name,
+        batch=last.batch,
+        intensity=f"{last.intensity:.1f}",
+    )
+
+
+def _fed_by_the_batch(tried: list[_Tried]) -> str:
+    last = tried[-1]
+    for other in tried[:-1]:
+        less, more = sorted((other, last), key=lambda one: one.intensity)
+        if less.name == more.name and more.intensity >= FED * less.intensity:
+            return _(
+                "{name}: from batch {few} to {many}, the operations per byte rise from {low} to {high}, since the "
+                "weights are read once for all pictures.",
+                name=last.name,
+                few=less.batch,
+                many=more.batch,
+                low=f"{less.intensity:.1f}",
+                high=f"{more.intensity:.1f}",
+            )
+    return ""
+
+
+def _more_work(tried: list[_Tried]) -> str:
+    last = tried[-1]
+    for other in tried[:-1]:
+        less, more = sorted((other, last), key=lambda one: one.operations)
+        if more.operations >= WORK * less.operations and more.seconds < TIME * less.seconds:
+            return _(
+                "{large}, batch {many}, does {work} times the operations of {small}, batch {few}, in {time} times its "
+                "time: a small layer's time is spent on calls and memory.",
+                large=more.name,
+                many=more.batch,
+                work=round(more.operations / less.operations),
+                small=less.name,
+                few=less.batch,
+                time=f"{more.seconds / less.seconds:.1f}",
+            )
+    return ""

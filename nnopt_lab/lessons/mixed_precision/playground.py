@@ -9,7 +9,7 @@ from nnopt_lab.course.playground import Playground
 from nnopt_lab.techniques import quantization
 from nnopt_lab.techniques.quantization.precision import FORMATS, bits_of, round_to, spacing
 from nnopt_lab.workbench import plots
-from nnopt_lab.workbench.language import Message
+from nnopt_lab.workbench.language import Message, _
 
 INT8 = "int8"
 REACH = 1.0  # of the int8 grid
@@ -37,10 +37,16 @@ def precision_playground() -> Playground:
             fig,
             "The bits that each format stores, and the stored value on a line between its neighbours.",
         )
-        return fig, _description(x, held[name], name)
+        return fig, _description(x, held[name], name), [_skipped(x, held), _vanished(x, held), _closer(x, held)]
 
+    goals = [
+        _("Find a whole number that bf16 cannot store."),
+        _("Find a number other than 0 that fp16 stores as 0, and bf16 does not."),
+        _("Find a number that int8 stores with a smaller error than bf16, which has twice the bits."),
+    ]
     return Playground(
         draw,
+        goals,
         number=widgets.Text(value="0.1", description="number", continuous_update=False),
         name=widgets.Dropdown(options=[*FORMATS, INT8], value="bf16", description="format"),
     )
@@ -71,6 +77,39 @@ def _held(x: float, name: str) -> float:
     if name == INT8:
         return float(quantization.fake_quantize(number, quantization.grid_of_range(-REACH, REACH, 8, symmetric=True)))
     return float(round_to(number, FORMATS[name]))
+
+
+def _skipped(x: float, held: dict[str, float]) -> str:
+    if not x.is_integer() or held["bf16"] == x:
+        return ""
+    return _(
+        "bf16 stores {held} instead of {number}: with 8 significant bits, it skips whole numbers above 256.",
+        held=f"{held['bf16']:.9g}",
+        number=f"{x:.9g}",
+    )
+
+
+def _vanished(x: float, held: dict[str, float]) -> str:
+    if held["fp16"] or not held["bf16"]:
+        return ""
+    return _(
+        "{number} is 0 in fp16 and {held} in bf16: a gradient of this size is lost in fp16, unless the loss is scaled.",
+        number=f"{x:g}",
+        held=f"{held['bf16']:.3g}",
+    )
+
+
+def _closer(x: float, held: dict[str, float]) -> str:
+    eight, sixteen = (abs(held[kind] - x) for kind in (INT8, "bf16"))
+    if abs(x) > REACH or eight >= sixteen:
+        return ""
+    return _(
+        "For {number}, int8's error is {eight}, and bf16's {sixteen}: between 0.5 and 1, the grid of int8 is only "
+        "twice as coarse.",
+        number=f"{x:g}",
+        eight=f"{eight:.2g}",
+        sixteen=f"{sixteen:.2g}",
+    )
 
 
 def _bits(ax, row: int, x: float, name: str, held: float, chosen: bool) -> None:

@@ -6,14 +6,37 @@ from nnopt_lab.workbench import plots
 from nnopt_lab.workbench.language import Message, _
 
 MOST = 64
+BUSY = 0.5  # efficiency
 OVERHEADS = [0, 0.0001, 0.001, 0.003, 0.01, 0.03, 0.1]
 
 
-def _goal(cores: int, best: int) -> str:
+def _past_the_best(cores: int, best: int) -> str:
     """A sentence if one more core makes the program slower; of the number after the last, nothing is known."""
     if cores < best or best == MOST:
         return ""
     return _("Here it is: with {best} cores or more, one more makes the program slower.", best=best)
+
+
+def _slower_than_one(most_gain: float) -> str:
+    if most_gain >= 1:
+        return ""
+    return _(
+        "{most} cores take {times} times as long as one: the overhead is larger than the time that they save.",
+        most=MOST,
+        times=f"{1 / most_gain:.1f}",
+    )
+
+
+def _mostly_busy(cores: int, serial: float, gain: float) -> str:
+    if cores < MOST or not serial or gain / cores <= BUSY:
+        return ""
+    return _(
+        "This is the only setting that does it: {serial} % serial, and no overhead. Even so, {most} cores do the work "
+        "of {gain}.",
+        serial=round(100 * serial),
+        most=MOST,
+        gain=round(gain),
+    )
 
 
 def scaling_playground() -> Playground:
@@ -48,10 +71,21 @@ def scaling_playground() -> Playground:
             "With more cores the speed-up rises, ever less, and falls once the overhead outweighs the gain; bars "
             "show where the time goes.",
         )
-        return fig, text, _goal(cores, best)
+        found = [_past_the_best(cores, best), _slower_than_one(gains[-1]), _mostly_busy(cores, serial, gain)]
+        return fig, text, found
 
+    goals = [
+        _("Find a number of cores from which on one more makes the program slower."),
+        _("Find a program that {most} cores run more slowly than one.", most=MOST),
+        _(
+            "Give the program a serial share above 0 and {most} cores, and reach an efficiency above {percent} %.",
+            most=MOST,
+            percent=round(100 * BUSY),
+        ),
+    ]
     return Playground(
         draw,
+        goals,
         cores=slider("cores", 1, MOST, 8),
         serial=slider("serial share", 0.0, 0.5, 0.1, 0.01),
         overhead=choice("overhead per core", OVERHEADS, 0.003),
