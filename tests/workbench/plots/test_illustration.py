@@ -156,3 +156,12 @@ def test_a_quick_picture_leaves_the_figure_as_it_is():
     first = plots.png(fig, plots.SHARPNESS, quick=True)
     assert fig.get_layout_engine() is engine and ax.get_position().bounds == place
     assert plots.png(fig, plots.SHARPNESS, quick=True) == first
+
+
+def test_a_quick_picture_is_transparent_and_a_quick_photograph_keeps_its_colours():
+    fig, ax = plots.figure()
+    ax.plot([1, 2])
+    assert picture(plots.png(plots.finish(fig), quick=True)).convert("RGBA").getpixel((0, 0))[3] == 0
+    colors = torch.randint(0, 256, (1, 3, 8, 8), dtype=torch.uint8)
+    seen = np.array(picture(plots.png(plots.pictures(colors), 2, quick=True)))[..., :3].reshape(-1, 3)
+    assert {tuple(c) for c in colors[0].permute(1, 2, 0).reshape(-1, 3).tolist()} <= {tuple(c) for c in seen.tolist()}
