@@ -4,10 +4,11 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+from nnopt_lab.course.bare_code import bare, is_blank
 from nnopt_lab.course.cell_prints import text_of
 from nnopt_lab.course.lesson_files import notebook_text
 from nnopt_lab.course.merging import ANSWER, marks_of
-from nnopt_lab.course.workspace import edition_folder, other_copies, shipped, write_atomically
+from nnopt_lab.course.workspace import edition_folder, other_copies, other_editions, shipped, write_atomically
 
 
 def carry_answers(folder: Path) -> dict[str, int]:
@@ -32,9 +33,11 @@ def carry_answers(folder: Path) -> dict[str, int]:
 def _carry(other: Path, mine: Path, original: Path) -> int:
     notebook, count = _read(mine), 0
     own, theirs, blank = (_answers(found) for found in (notebook, _read(other), _read(original)))
+    editions = [_answers(_read(path)) for path in other_editions(mine.stem)]
     for key in own.keys() & theirs.keys() & blank.keys():
-        cell, answer, stub = own[key], text_of(theirs[key]), text_of(blank[key])
-        if text_of(cell) == stub and answer.strip() and answer != stub:
+        cell, answer = own[key], text_of(theirs[key])
+        stubs = [text_of(cells[key]) for cells in (blank, *editions) if key in cells]
+        if is_blank(text_of(cell), stubs) and bare(answer) and bare(answer) not in map(bare, stubs):
             cell.update(source=theirs[key]["source"], outputs=[], execution_count=None)
             count += 1
     if count:

@@ -8,9 +8,11 @@ content, because their ids are numbers that change when a cell is added.
 import hashlib
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
+from nnopt_lab.course.bare_code import bare, is_blank
 from nnopt_lab.course.cell_prints import Prints, fingerprint, prints_of, text_of
 from nnopt_lab.course.exercises import Exercise, Question, cell_id
 from nnopt_lab.workbench.language import _
@@ -40,7 +42,12 @@ class Merged:
 
 
 def merge(
-    mine: list[dict], base: Prints | None, latest: list[dict], items: dict[str, Exercise | Question], lesson: str
+    mine: list[dict],
+    base: Prints | None,
+    latest: list[dict],
+    items: dict[str, Exercise | Question],
+    lesson: str,
+    editions: Iterable[list[dict]] = (),
 ) -> Merged:
     """Merge a learner's cells with the latest ones.
 
@@ -51,14 +58,16 @@ def merge(
         latest: cells of the latest text.
         items: the lesson's exercises and questions by the ids of their cells.
         lesson: its name, with which the ids of its other cells begin.
+        editions: cells of the latest text in other languages; a blank of theirs is one, too.
     """
-    return _Merge(mine, base, latest, items, lesson).result()
+    return _Merge(mine, base, latest, items, lesson, editions).result()
 
 
 class _Merge:
-    def __init__(self, mine, base, latest, items, lesson):
+    def __init__(self, mine, base, latest, items, lesson, editions):
         self.mine, self.latest, self.items = mine, latest, items
         self.is_base_known = base is not None
+        self.blanks = _blanks([latest, *editions])
         self.merged = Merged()
         self.numbered = re.compile(rf"{re.escape(lesson)}-\d+")  # ids of cells that are no answers
         self.kept: dict[int, dict] = {}  # by place in the latest text
@@ -125,11 +134,12 @@ class _Merge:
     def _take_answer(self, cell: dict, key: str, place: int) -> int:
         n, b, mark = self.place_of.get(key), self.base_ids.get(key), fingerprint(cell)
         stub = self.base_prints[b] if b is not None and self.is_base_known else None
-        is_blank = mark == stub or not text_of(cell).strip()
+        blanks = self.blanks.get(key, [])
+        untouched = mark == stub or not text_of(cell).strip() or is_blank(text_of(cell), map(text_of, blanks))
         name = self.items[key].id if key in self.items else key
         if n is None:
             place = self.near.get(b, place)
-            if not is_blank:
+            if not untouched:
                 gone = _("This is no longer part of the lesson. Your answer is kept here; it earns no points any more:")
                 note = _note("gone", gone, {"cell_type": "markdown", "source": "", "id": key})
                 if note["id"] not in {other.get("id") for other in self.mine}:
@@ -139,13 +149,13 @@ class _Merge:
                 self.inserted[place].append(cell)
             return place
         new = self.latest[n]
-        if is_blank or mark == fingerprint(new):
+        if untouched or mark == fingerprint(new):
             if mark == fingerprint(new):
                 self.kept[n] = _carried(cell, new)
             return n
         self.kept[n] = _carried(cell, new)
         self.merged.answers += 1
-        if self._starter_changed(cell, new, stub):
+        if stub not in map(fingerprint, blanks) and self._starter_changed(cell, new, stub):
             starter = _(
                 "The cell above had another starting point when you answered it. Your answer is kept; it now begins "
                 "like this:"
@@ -201,6 +211,7 @@ class _Merge:
                 if key in wanted and i not in found.values():
                     found.setdefault(key, i)
         ours = {fingerprint(cell) for cell in self.latest} | {mark for _, mark in base or ()}
+        ours |= {fingerprint(cell) for blanks in self.blanks.values() for cell in blanks}
         for key in (wanted - found.keys()) & self.items.keys():
             item = self.items[key]
             for i, cell in enumerate(self.mine):
@@ -246,6 +257,16 @@ def _aligned(base: list[str], latest: list[str]) -> tuple[dict[int, int], dict[i
             if what == "equal":
                 same[b] = near[b]
     return same, near
+
+
+def _blanks(editions: list[list[dict]]) -> dict[str, list[dict]]:
+    """The latest text's cells to answer in each language, by id, as far as they have the same code."""
+    found: dict[str, list[dict]] = {}
+    for cell in (cell for cells in editions for cell in cells if ANSWER.match(cell.get("id", ""))):
+        own = found.setdefault(cell["id"], [])
+        if not own or bare(text_of(cell)) == bare(text_of(own[0])):
+            own.append(cell)
+    return found
 
 
 def marks_of(cell: dict) -> list[str]:

@@ -3,14 +3,16 @@
 import inspect
 import re
 
+from nnopt_lab.course.bare_code import bare
 from nnopt_lab.course.exercises import Exercise
+from nnopt_lab.workbench.language import ENGLISH, spoken_language
 from nnopt_lab.workbench.paths import root
 
 CELL = re.compile(r"^# %%(.*)$", re.MULTILINE)
 
 
 def solution(exercise: Exercise) -> str:
-    """The code of the exercise's cell in the lesson's source.
+    """The code of the exercise's cell in the lesson's source, its docstrings and comments in the language in use.
 
     Returns:
         "" where the sources are missing, as in a teacher's kit.
@@ -24,7 +26,7 @@ def solution(exercise: Exercise) -> str:
     _, *rest = CELL.split(source)
     for header, text in zip(rest[::2], rest[1::2], strict=True):
         if f'exercise="{exercise.id}"' in header:
-            return with_answers(text).strip()
+            return _spoken(with_answers(text).strip(), exercise.lesson)
     return ""
 
 
@@ -35,4 +37,13 @@ def other_solution(exercise: Exercise, answer) -> str:
         own = inspect.getsource(answer)
     except (OSError, TypeError):
         return code
-    return "" if "".join(own.split()) in "".join(code.split()) else code
+    return "" if "".join(bare(own).split()) in "".join(bare(code).split()) else code
+
+
+def _spoken(code: str, lesson: str) -> str:
+    if spoken_language() == ENGLISH:
+        return code
+    from nnopt_lab.course.translation import catalogs, code_remarks  # on use, because they load a parser of Markdown
+
+    known = catalogs.translations(catalogs.read(catalogs.po_file(lesson, spoken_language())))
+    return code_remarks.with_translations(code, known.get)

@@ -20,6 +20,7 @@ from nnopt_lab.course.workspace import (
     is_outdated,
     is_unchanged,
     note_copied,
+    other_editions,
     refresh,
     shipped,
     write_atomically,
@@ -105,7 +106,8 @@ def update(lesson: str, folder: Path, dry_run: bool = False) -> Updated | None:
     items = {cell_id("exercise", id): item for id, item in exercises(lesson).items()}
     items |= {cell_id("question", id): item for id, item in questions(lesson).items()}
     _check_lesson(lesson, notebook["cells"], latest["cells"])
-    merged = merge(notebook["cells"], copied_cells(lesson, folder), latest["cells"], items, lesson)
+    editions = [json.loads(path.read_text(encoding="utf-8"))["cells"] for path in other_editions(lesson)]
+    merged = merge(notebook["cells"], copied_cells(lesson, folder), latest["cells"], items, lesson, editions)
     if merged.cells == notebook["cells"] and _metadata(notebook, latest) == notebook.get("metadata"):
         if not dry_run:
             note_copied(lesson, folder)

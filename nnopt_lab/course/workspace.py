@@ -108,6 +108,13 @@ def shipped(lesson: str) -> Path:
     return translated if translated.is_file() else root() / "notebooks" / f"{lesson}.ipynb"
 
 
+def other_editions(lesson: str) -> list[Path]:
+    """The course's notebooks of a lesson in other languages than that in use."""
+    home = root() / "notebooks"
+    found = [home / f"{lesson}.ipynb", *(home / language / f"{lesson}.ipynb" for language in languages())]
+    return [path for path in found if path.is_file() and path != shipped(lesson)]
+
+
 def fill(folder: Path) -> list[tuple[str, str]]:
     """Copy the lessons, in the language in use, into the workspace.
 

@@ -14,6 +14,7 @@ from functools import partial
 
 import torch
 
+from nnopt_lab.course.bare_code import bare
 from nnopt_lab.course.checking import CASES, Outcome, compare, judge_answer, wrong_arguments
 from nnopt_lab.course.differences import agree
 from nnopt_lab.course.display import show
@@ -179,7 +180,7 @@ class _Judge:
         if cell.trouble:
             return Result(item.id, cell.trouble, 0, item.points, _TROUBLE[cell.trouble])
         kind = "exercise" if isinstance(item, Exercise) else "question"
-        if cell.source.strip() == stubs(self.submission.lesson).get(cell_id(kind, item.id), "").strip():
+        if bare(cell.source) == bare(stubs(self.submission.lesson).get(cell_id(kind, item.id), "")):
             return Result(item.id, "blank", 0, item.points, source=cell.source)
         return None
 

@@ -15,6 +15,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from nnopt_lab.course.bare_code import bare
 from nnopt_lab.course.exercises import Exercise, Question, cell_id, exercises, questions
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.grading import archives
@@ -227,16 +228,15 @@ def _answer(cells: _Cells, id: str, item: Exercise | Question) -> Cell:
     if not texts:
         texts = _given_elsewhere(cells.unmarked, item)
     if not texts:
-        blank = [_text(cell) for cell in code] or [text for text in cells.unmarked if text.strip() == stub.strip()]
+        blank = [_text(cell) for cell in code] or [text for text in cells.unmarked if bare(text) == bare(stub)]
         return Cell(blank[0]) if blank else Cell(trouble="missing")
-    if len({text.strip() for text in texts}) > 1:
+    if len(set(map(bare, texts))) > 1:
         return Cell(trouble="doubled")
     return Cell(trouble="too long") if len(texts[0]) > MAX_SOURCE else Cell(texts[0])
 
 
 def _is_untouched(text: str, stub: str) -> bool:
-    lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    return text.strip() == stub.strip() or not "".join(lines).strip()
+    return bare(text) in ("", bare(stub))
 
 
 def _answers(text: str, item: Exercise | Question) -> bool:
@@ -248,8 +248,8 @@ def _answers(text: str, item: Exercise | Question) -> bool:
 
 def _given_elsewhere(texts: list[str], item: Exercise | Question) -> list[str]:
     """The sources of the learner's unmarked cells that answer: a tool may have dropped their mark."""
-    courses = {text.strip() for text in notebook_cells(item.lesson).values()}
-    return [text for text in texts if _defines(text, item) and text.strip() not in courses]
+    courses = {bare(text) for text in notebook_cells(item.lesson).values()}
+    return [text for text in texts if _defines(text, item) and bare(text) not in courses]
 
 
 def _defines(text: str, item: Exercise | Question) -> bool:

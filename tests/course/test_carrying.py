@@ -122,3 +122,38 @@ def test_a_damaged_copy_changes_nothing(mine, damage):
     assert carry_answers(mine) == {} and path.read_bytes() == before
     set_language("en")
     assert carry_answers(mine) == {} and (mine / f"{LESSON}.ipynb").read_bytes() == damage
+
+
+ENGLISH_STUB = 'def f(x):\n    """One."""\n    # Your answer here.\n    raise NotImplementedError'
+CHINESE_STUB = 'def f(x):\n    """一。"""\n    # 在这里写答案。\n    raise NotImplementedError'
+
+
+@pytest.fixture
+def documented(tmp_path, course):
+    """A workspace of a course whose blanks have docstrings and comments in their language."""
+    for folder, stub in (("", ENGLISH_STUB), ("zh", CHINESE_STUB)):
+        path = course / "notebooks" / folder / f"{LESSON}.ipynb"
+        path.write_text(json.dumps(notebook("# Title", stub)), encoding="utf-8")
+    fill(tmp_path / "work")
+    return tmp_path / "work"
+
+
+def test_a_blank_is_one_in_each_language_and_an_answer_replaces_it(documented):
+    path = chinese_copy(documented)
+    assert sources(path)[1] == CHINESE_STUB and carry_answers(documented) == {}
+    done = ENGLISH_STUB.replace("raise NotImplementedError", "return 1")
+    write(documented / f"{LESSON}.ipynb", lambda cells: cells[1].update(source=done))
+    assert carry_answers(documented) == {LESSON: 1} and sources(path)[1] == done
+    write(path, lambda cells: cells[1].update(source=ENGLISH_STUB))  # as copied before the translation
+    assert carry_answers(documented) == {LESSON: 1} and sources(path)[1] == done
+
+
+def test_a_learner_s_comment_is_no_answer_and_is_not_replaced(documented):
+    path = chinese_copy(documented)
+    noted = CHINESE_STUB.replace("    raise", "    # 先求和\n    raise")
+    write(path, lambda cells: cells[1].update(source=noted))
+    set_language("en")
+    assert carry_answers(documented) == {}
+    set_language("zh")
+    write(documented / f"{LESSON}.ipynb", lambda cells: cells[1].update(source=ANSWER))
+    assert carry_answers(documented) == {} and sources(path)[1] == noted

@@ -11,6 +11,7 @@ from nnopt_lab.course.help import TRIES, HelpCard, box
 from nnopt_lab.course.record import read
 from nnopt_lab.course.solutions import other_solution, solution
 from nnopt_lab.course.static_outputs import CURRENT, VIEW
+from nnopt_lab.workbench.language import set_language
 from tests.course.answers import own
 
 EXERCISE = exercises()["start.conv_parameters"]
@@ -130,3 +131,21 @@ def test_a_kernel_gets_a_box_and_everything_else_the_card(monkeypatch):
 def test_the_card_is_as_readable_in_plain_text_as_any_card():
     card = HelpCard("Title", "bad", ("one line",), exercise="pruning.l1_importance")
     assert repr(card) == "✘ Title\n  one line"
+
+
+def test_the_solution_speaks_the_language_in_use(chinese, monkeypatch):
+    chinese({})
+    known = {
+        "Number of parameters of a convolution with square kernels.\n\n"
+        "bias is a bool, all other arguments are integers.": "方核卷积的参数量。"
+    }
+    monkeypatch.setattr("nnopt_lab.course.translation.catalogs.translations", lambda catalog: known)
+    assert '"""方核卷积的参数量。\n    """' in solution(EXERCISE) and SOLUTION in solution(EXERCISE)
+    set_language("en")
+    assert "Number of parameters" in solution(EXERCISE)
+
+
+def test_the_learner_s_own_code_with_other_docstrings_is_no_other_solution(monkeypatch):
+    code = solution(EXERCISE).replace("Number of parameters", "参数量") + "  # 好"
+    monkeypatch.setattr(inspect, "getsource", lambda f: code)
+    assert other_solution(EXERCISE, wrong) == ""

@@ -266,3 +266,36 @@ def test_nothing_that_a_learner_wrote_is_lost_and_a_second_update_changes_nothin
         assert again.cells == found.cells
     here = [cell["id"] for cell in found.cells]
     assert [id for id in here if id in {cell["id"] for cell in latest}] == [cell["id"] for cell in latest]
+
+
+def in_chinese(cells):
+    """A lesson's text with its blanks in Chinese."""
+    return [c | {"source": text_of(c).replace("# Your answer here.", "# 在这里写答案。")} for c in cells]
+
+
+@pytest.mark.parametrize("is_base_known", [True, False])
+def test_a_blank_in_another_language_becomes_the_latest_one(is_base_known):
+    base = prints_of(OLD) if is_base_known else None
+    found = merge(OLD, base, in_chinese(OLD), ITEMS, LESSON, [OLD])
+    assert texts(found.cells) == texts(in_chinese(OLD)) and not found.conflicts and not found.answers
+
+
+def test_an_answer_to_a_blank_that_was_translated_is_kept_without_a_note():
+    mine = with_text(OLD, 2, ANSWER)
+    found = merge(mine, prints_of(OLD), in_chinese(OLD), ITEMS, LESSON, [OLD])
+    assert texts(found.cells) == texts(with_text(in_chinese(OLD), 2, ANSWER))
+    assert found.answers == 1 and not found.conflicts
+    other = with_text(in_chinese(OLD), 2, text_of(stub(L1, "weight, p")))
+    assert STARTER in str(merge(mine, prints_of(OLD), other, ITEMS, LESSON, [OLD]).cells)
+
+
+def test_a_comment_in_a_blank_is_kept():
+    noted = text_of(OLD[2]).replace("    raise", "    # my idea\n    raise")
+    found = merge(with_text(OLD, 2, noted), prints_of(OLD), in_chinese(OLD), ITEMS, LESSON, [OLD])
+    assert noted in texts(found.cells)
+
+
+def test_a_blank_without_marks_is_no_answer_that_is_found_by_name():
+    stripped = [code(text_of(OLD[2]), "x1"), *OLD[3:]]
+    found = merge(stripped, None, in_chinese(OLD), ITEMS, LESSON, [OLD])
+    assert not found.by_name and not found.answers

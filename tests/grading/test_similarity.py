@@ -187,3 +187,10 @@ def test_who_copied_one_answer_from_each_of_two_is_in_two_groups():
     answers = [("ann", "pruning.levels", OWN), ("ben", "pruning.levels", RENAMED)]
     answers += [("ben", "pruning.cubic_sparsity", ODD), ("cyd", "pruning.cubic_sparsity", DISGUISED)]
     assert {group.learners for group in similar(answers, {})} == {("ann", "ben"), ("ben", "cyd")}
+
+
+def test_docstrings_and_comments_in_chinese_don_t_count():
+    code = "def f(x):{}\n    total = x.abs().sum((1, 2, 3))\n    return total / len(x)"
+    assert runs(code.format('\n    """求每个滤波器的范数。\n\n    x：float [N]。\n    """\n    # 先求和')) == runs(
+        code.format("")
+    )

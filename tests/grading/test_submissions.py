@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 
 import pytest
@@ -259,3 +260,31 @@ def test_another_lesson_without_ids_is_not_the_wanted_one(tmp_path):
     assert read(find([tmp_path / "x.ipynb"])[0], "02_convolutions").malformed.startswith("It contains no answer cell")
     (tmp_path / "z.ipynb").write_text(json.dumps(without_marks(notebook({})) | {"cells": []}))
     assert read(find([tmp_path / "z.ipynb"])[0]).malformed == "It contains no answer cell of the course."
+
+
+def in_chinese(content: dict) -> dict:
+    """A notebook with docstrings and comments in Chinese."""
+    for cell in content["cells"]:
+        text = "".join(cell["source"]).replace("# Your answer here.", "# 在这里写答案。")
+        cell["source"] = re.sub(r'"""[^"]+"""', '"""求范数。\\n\\n    weight：float [N]。\\n    """', text)
+    return content
+
+
+def test_a_blank_in_another_language_is_blank(reading):
+    content = in_chinese(notebook({}))
+    content["cells"] += [code(RIGHT, "own-1", exercise=ATTACKED)]
+    found = reading(content)
+    assert found.cells[ATTACKED].source == RIGHT and not found.cells[QUIET].trouble
+
+
+def test_a_cell_in_two_languages_is_one_answer(reading):
+    said = RIGHT.replace("return", '"""{}"""\n    return')
+    content = notebook({ATTACKED: said.format("The norm.")})
+    content["cells"].append(code(said.format("范数。"), "own-1", exercise=ATTACKED))
+    assert not reading(content).cells[ATTACKED].trouble
+
+
+def test_without_ids_a_chinese_notebook_is_read_by_its_functions_names(tmp_path):
+    (tmp_path / "x.ipynb").write_text(json.dumps(in_chinese(without_marks(notebook({ATTACKED: RIGHT})))))
+    found = read(find([tmp_path / "x.ipynb"])[0])
+    assert found.cells[ATTACKED].source == RIGHT and not found.cells[QUIET].trouble

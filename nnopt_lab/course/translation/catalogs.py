@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import polib
 
+from nnopt_lab.course.builder import with_answers, without_answers
+from nnopt_lab.course.translation.code_remarks import CODE_PROSE, remarks
 from nnopt_lab.course.translation.code_strings import code_strings
 from nnopt_lab.course.translation.library import LIBRARY, library_messages
 from nnopt_lab.course.translation.markdown_blocks import HEADING, LIST_ITEM, PARAGRAPH, TABLE_ROW, blocks
@@ -24,6 +26,7 @@ from nnopt_lab.workbench.paths import root
 
 COMPLETE = "COMPLETE"  # a file in a language's folder: from now on, every lesson must be translated
 MARKDOWN = {HEADING, PARAGRAPH, LIST_ITEM, TABLE_ROW}
+PROSE = MARKDOWN | CODE_PROSE  # kinds of text that stand in a notebook, not in what it prints
 SIMILAR = 0.6  # least similarity of two English texts of which one may have become the other
 LINE = 10_000  # no wrapping: Chinese has no spaces to wrap at, and whole lines are easier to compare
 
@@ -80,12 +83,19 @@ def messages(source: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for cell in jupytext.read(source, fmt="py:percent").cells:
         is_code = cell.cell_type == "code"
-        texts = code_strings(cell.source) if is_code else ((b.kind, b.text) for b in blocks(cell.source))
+        texts = _of_code(cell.source) if is_code else ((b.kind, b.text) for b in blocks(cell.source))
         for kind, text in texts:
             kinds = found.setdefault(text, [])
             if kind not in kinds:
                 kinds.append(kind)
     return found
+
+
+def _of_code(source: str) -> Iterator[tuple[str, str]]:
+    """The texts of a code cell: docstrings and comments, with answers and without, and the strings that it shows."""
+    for notebook in (without_answers(source), with_answers(source)):
+        yield from ((remark.kind, remark.text) for remark in remarks(notebook))
+    yield from code_strings(source)
 
 
 def read(path: Path) -> polib.POFile:
@@ -195,7 +205,7 @@ def compiled(language: str) -> bytes:
     for path in sorted((root() / "solutions" / language).glob("*.po")):
         for entry in live(read(path)):
             kinds = entry.comment.split(", ")
-            if not MARKDOWN.issuperset(kinds) and not entry.fuzzy and entry.msgstr:
+            if not PROSE.issuperset(kinds) and not entry.fuzzy and entry.msgstr:
                 for context in _contexts(kinds):
                     if made.setdefault((context, entry.msgid), entry.msgstr) != entry.msgstr:
                         made[context_of(path.stem, context), entry.msgid] = entry.msgstr

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from nnopt_lab.course.translation.chinese import CHINESE_INEQUALITIES, typography
+from nnopt_lab.course.translation.code_remarks import CODE_PROSE, DOCSTRING
 from nnopt_lab.course.translation.markdown_blocks import (
     ADDRESS,
     CODE,
@@ -51,6 +52,8 @@ INEQUALITIES = {
         "more than": rf"(?:more|greater) than\s+{_NUMBER}|(?:above|over)\s+{_DIGITS}",
     }.items()
 }
+_MAY_BE_CODE = {"hint", "choice", "title", "sentence", "error"} | CODE_PROSE
+SHAPE = re.compile(r"\[[^\[\]]*\]")
 Rule = Callable[[str, str], Iterable[str]]
 
 
@@ -66,9 +69,11 @@ def problems(
         terms: a rule for the glossary's terms.
     """
     found = [*_verbatim(english, translation), *_numbers(english, translation), *_marks(english, translation, kinds)]
+    if DOCSTRING in kinds:
+        found += _differences("shape", _all(SHAPE, english), _all(SHAPE, translation))
     if language == "zh":
         is_label = not {"label", "printed", "table row", "message"}.isdisjoint(kinds)
-        is_code = translation == english and not {"hint", "choice", "title", "sentence", "error"}.isdisjoint(kinds)
+        is_code = translation == english and not _MAY_BE_CODE.isdisjoint(kinds)
         found += [*_inequalities(english, translation), *typography(translation, may_be_latin=is_label or is_code)]
     return found + list(terms(english, translation) if terms else ())
 

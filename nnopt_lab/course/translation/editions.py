@@ -1,6 +1,7 @@
 """The learner's notebooks in other languages, `notebooks/LANGUAGE/NN_name.ipynb`.
 
-Their code, ids and metadata are those of the English notebooks; only the prose and the words of buttons differ.
+Their code, ids and metadata are those of the English notebooks; only the prose, the words of buttons, and the
+docstrings and comments in the code differ.
 """
 
 from contextlib import nullcontext
@@ -12,7 +13,7 @@ from nbformat import NotebookNode
 from nnopt_lab.course.asking import ASKS
 from nnopt_lab.course.builder import to_notebook
 from nnopt_lab.course.lesson_files import read_notebook
-from nnopt_lab.course.translation import catalogs
+from nnopt_lab.course.translation import catalogs, code_remarks
 from nnopt_lab.course.translation.library import LIBRARY
 from nnopt_lab.course.translation.markdown_blocks import TABLE_ROW, Block, with_translations
 from nnopt_lab.course.translation.readme import README, readme_edition, readme_file
@@ -31,7 +32,9 @@ def edition_file(lesson: str, language: str) -> Path:
 
 
 def translate_notebook(notebook: NotebookNode, known: dict[str, str], language: str) -> None:
-    """Replace the prose of a notebook by its translations, in place, except that of questions.
+    """Replace the prose of a notebook, its docstrings and its comments by translations, in place.
+
+    Questions stay as they are. A docstring or comment without a translation stays English, too, without a mark.
 
     Args:
         notebook: in English.
@@ -43,6 +46,8 @@ def translate_notebook(notebook: NotebookNode, known: dict[str, str], language: 
         is_question = following is not None and ASKS in following.metadata
         if cell.cell_type == "markdown" and not is_question:
             cell.source = with_translations(cell.source, lambda block: known.get(block.text) or _marked(block, mark))
+        elif cell.cell_type == "code":
+            cell.source = code_remarks.with_translations(cell.source, known.get)
 
 
 def edition(lesson: str, language: str, solved: bool = False) -> NotebookNode:

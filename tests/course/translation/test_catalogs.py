@@ -154,3 +154,14 @@ def test_a_text_that_two_lessons_translate_differently_is_there_in_each_one_s_co
     assert language.translated("small") == "小"
     language.enter_lesson("98_other")
     assert language.translated("small") == "small"
+
+
+def test_docstrings_and_comments_are_texts_of_the_notebook_and_are_not_compiled(path, course):
+    course(LESSON, SOURCE + '\n# %%\n# Plot: it\ndef f():\n    """Do it."""\n    return 1  # or two\n')
+    catalogs.update(LESSON, "zh")
+    fill(path)
+    found = [(entry.msgid, entry.comment) for entry in catalogs.read(path)][-3:]
+    assert found == [("Plot: it", "label of a folded cell"), ("Do it.", "docstring"), ("or two", "code comment")]
+    catalogs.compile_catalog("zh")
+    language.set_language("zh")
+    assert language.translated("Do it.") == "Do it."

@@ -1,10 +1,14 @@
 """The notebooks in other languages: the same code, and prose that is translated or marked."""
 
+import re
+
 import nbformat
 import pytest
 
 from nnopt_lab.course.builder import to_notebook
+from nnopt_lab.course.lesson_files import lesson_names
 from nnopt_lab.course.translation import catalogs, editions
+from nnopt_lab.course.translation.code_remarks import WIDTH, columns
 from tests.course.translation.conftest import LESSON, SOURCE
 from tests.course.translation.test_catalogs import PARAGRAPH, fill
 
@@ -87,3 +91,65 @@ def test_another_language_has_its_own_folder(finished):
     made = nbformat.read(editions.edition_file(LESSON, "ja"), as_version=4)
     assert f"# Tiny {editions.OTHER_MARK}" in made.cells[0].source
     assert catalogs.translated_languages() == ["ja", "zh"]
+
+
+DOCUMENTED = """
+# %% [markdown]
+# **Exercise (2 points).** Write it.
+
+# %% exercise="pruning.l1_importance"
+def l1_importance(weight):
+    \"\"\"The L1 norm of each filter.\"\"\"
+    ### BEGIN SOLUTION
+    # The first axis stays.
+    return weight.abs().sum((1, 2, 3))
+    ### END SOLUTION
+
+# %%
+# Claims: one
+claim("It is one.", True)
+"""
+
+
+def test_docstrings_comments_and_labels_of_code_are_translated(tiny, course):
+    course(LESSON, DOCUMENTED)
+    catalogs.update(LESSON, "zh")
+    fill(catalogs.po_file(LESSON, "zh"))
+    editions.write_editions("zh", [LESSON])
+    assert read().cells[1].source == (
+        'def l1_importance(weight):\n    """译文 The L1 norm of each filter."""\n'
+        "    # 译文 Your answer here.\n    raise NotImplementedError"
+    )
+    folded = read().cells[2]
+    assert folded.source.startswith("# 译文 Claims: one\n") and folded.metadata.jupyter.source_hidden
+    solved = editions.edition(LESSON, "zh", solved=True).cells[1].source
+    assert "    # 译文 The first axis stays.\n    return weight" in solved and "Your answer" not in solved
+    assert editions.out_of_step("zh", [LESSON]) == []
+
+
+def test_a_changed_docstring_makes_its_translation_stale_and_stays_english(tiny, course):
+    course(LESSON, DOCUMENTED)
+    catalogs.update(LESSON, "zh")
+    fill(catalogs.po_file(LESSON, "zh"))
+    course(LESSON, DOCUMENTED.replace("The L1 norm of each", "The L2 norm of each"))
+    catalogs.update(LESSON, "zh")
+    editions.write_editions("zh", [LESSON])
+    assert editions.out_of_step("zh", [LESSON]) == [f"solutions/zh/{LESSON}.po: stale: The L2 norm of each filter."]
+    assert '"""The L2 norm of each filter."""' in read().cells[1].source
+
+
+def test_a_translation_that_changes_the_code_fails_the_check_with_one_sentence(tiny, course):
+    course(LESSON, DOCUMENTED)
+    path = catalogs.po_file(LESSON, "zh")
+    catalogs.update(LESSON, "zh")
+    fill(path)
+    path.write_text(path.read_text(encoding="utf-8").replace("译文 The L1", '译文 \\"\\"\\" The L1'), encoding="utf-8")
+    with pytest.raises(ValueError, match="would change the code that begins 'def l1_importance"):
+        editions.write_editions("zh", [LESSON])
+
+
+@pytest.mark.parametrize("lesson", lesson_names())
+def test_lines_of_code_fit_into_a_cell_in_chinese(lesson):
+    made = editions.edition(lesson, "zh")
+    lines = [line for cell in made.cells if cell.cell_type == "code" for line in cell.source.split("\n")]
+    assert [line for line in lines if columns(line) > WIDTH and re.search("[\u4e00-\u9fff]", line)] == []
