@@ -559,7 +559,7 @@ sweep = recorded("pruning_sweep", live=LIVE)["result"]
 
 # %% tags=["fold"]
 # Plot: accuracy of one cut and of levels, with training
-fig, axes = plots.figure(ncols=2, figsize=(10, 4))
+fig, axes = plots.figure(ncols=2, height=4)
 lines = {
     "one cut, no fine-tuning": ("one shot, no fine-tuning", plots.BLUE),
     "at random": ("random", plots.color_of("at random")),
@@ -899,7 +899,7 @@ Table(
 # %% tags=["fold"]
 # Plot: groups of layers in two networks
 concatenating = Concatenating()
-fig, (left, right) = plots.figure(ncols=2, figsize=(8, 5.6))
+fig, (left, right) = plots.figure(ncols=2, height=5.6)
 plots.graph(left, layer_graph(teacher, batch[:1]))
 left.set_title("sums: one group for both branches")
 plots.graph(right, layer_graph(concatenating, batch[:1]))

@@ -214,7 +214,7 @@ prices = {
         for name, row in rows.items()
     },
 }
-fig, axes = plots.figure(ncols=3, sharey=True, figsize=(10, 4.6))
+fig, axes = plots.figure(ncols=3, sharey=True, height=4.6)
 for ax, (title, price) in zip(axes, prices.items(), strict=True):
     named = {}
     for (knob, settings), color in zip(KNOBS.items(), plots.PALETTE, strict=False):
@@ -362,7 +362,7 @@ milliseconds = {
     name: {part: 1000 * s for part, s in parts.items()}
     for name, parts in seconds.items()
 }
-fig, ax = plots.figure(figsize=(plots.SIZE[0], 2.3))
+fig, ax = plots.figure(height=2.3)
 plots.stages(ax, milliseconds)
 ax.set(xlabel="ms, batch of 256")
 plots.legend(fig, ncols=5)
@@ -911,10 +911,10 @@ teacher_timings = measure.latency(
 split_ratio = measure.ratio(teacher_timings["teacher"], teacher_timings["split"])
 
 # %% tags=["nbval-ignore-output"]
-print(f"validation accuracy of the teacher: {validated(teacher):.1f} %")
-print(f"validation accuracy of its factors: {validated(split):.1f} %")
-print(f"{saved_macs:.2f} times fewer multiply-accumulates:")
-print(f"    {split_ratio}")
+accuracies = [f"{validated(model):.1f} %" for model in (teacher, split)]
+rows = [["teacher", accuracies[0], None, None]]
+rows.append(["its factors", accuracies[1], f"{saved_macs:.2f}", split_ratio])
+Table(rows, ["network", "validation accuracy", "times fewer MACs", "speed, batch 64"])
 
 # %% tags=["fold"]
 # Numbers: the place of the smallest target
@@ -1148,7 +1148,7 @@ for kind, layers in shapes.items():
 
 # %% tags=["fold"]
 # Plot: predicted and measured times
-fig, ax = plots.figure(figsize=(6.5, 4.2))
+fig, ax = plots.figure(height=4.2)
 for (kind, xs), color, marker in zip(
     guessed.items(), plots.PALETTE, "os^Dv", strict=False
 ):

@@ -188,7 +188,7 @@ losses = [3 - t / steps + (t in (35, 60, 80)) for t in range(steps)]
 
 # %% tags=["fold"]
 # Plot: thirteen schedules
-fig, axes = plots.figure(ncols=5, nrows=3, figsize=(10, 5.4), sharex=True, sharey=True)
+fig, axes = plots.figure(ncols=5, nrows=3, height=5.4, sharex=True, sharey=True)
 for ax, (name, make) in zip(axes.flat, schedules.SCHEDULES.items(), strict=False):
     ax.plot(schedules.rates(make(steps), steps, losses=losses), color=plots.BLUE)
     ax.set_title(name, fontsize=10)
@@ -296,7 +296,7 @@ seen = [2.0, 1.5, 1.3, 1.4, 1.35, 1.31, 1.2, 1.25, 1.22, 1.21, 1.2, 1.19]
 
 # %% tags=["fold"]
 # Plot: the rate falls when the loss stays level
-fig, (top, bottom) = plots.figure(nrows=2, sharex=True, figsize=(8, 4))
+fig, (top, bottom) = plots.figure(nrows=2, sharex=True, height=4)
 top.plot(seen, "o-", color=plots.REFERENCE)
 top.set(ylabel="validation loss", title="patience 2, factor 0.3")
 rates_seen = plateau_rates(seen, 1.0, 2, 0.3)
@@ -807,7 +807,7 @@ titles = {
     "data, same steps": "data, same steps: pictures",
     "data, same passes": "data, same passes: pictures",
 }
-fig, axes = plots.figure(ncols=3, nrows=2, figsize=(10, 6.4), sharey=True)
+fig, axes = plots.figure(ncols=3, nrows=2, height=6.4, sharey=True)
 for ax, (group, settings) in zip(axes.flat, groups.items(), strict=False):
     for (size, setting), color in zip(settings.items(), plots.PALETTE, strict=False):
         ax.plot(
@@ -938,7 +938,7 @@ panels = [
 
 # %% tags=["fold"]
 # Plot: accuracy over the epochs of the race
-fig, axes = plots.figure(ncols=2, nrows=2, figsize=(10, 7), sharex=True, sharey=True)
+fig, axes = plots.figure(ncols=2, nrows=2, height=7, sharex=True, sharey=True)
 for ax, names in zip(axes.flat, panels, strict=True):
     plots.band(
         ax,

@@ -99,7 +99,7 @@ on_grid = {
 
 # %% tags=["fold"]
 # Plot: weights and their grid
-fig, axes = plots.figure(nrows=2, sharex=True, figsize=(8, 3))
+fig, axes = plots.figure(nrows=2, sharex=True, height=3)
 for ax, (name, grid) in zip(axes, grids.items(), strict=True):
     integers = torch.arange(grid.low, grid.high + 1, dtype=grid.dtype)
     ticks = quantization.dequantize(integers, grid)
@@ -555,7 +555,7 @@ for bits in (8, 6, 4, 3):
 
 # %% tags=["fold"]
 # Plot: activations, and the error by the end of the range
-fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.8))
+fig, (left, right) = plots.figure(ncols=2, height=3.8)
 counts = observer.counts.view(-1, 64).sum(1)
 left.stairs(counts / counts.sum(), observer.edges[::64], fill=True, color=plots.PALE)
 styles = ("-", ":", "--", "-.", "-")
@@ -891,7 +891,7 @@ steps = {
     "requantised, ReLU, uint8": after[channel, 0],
     "pooled, uint8": pooled[channel, 0],
 }
-fig, axes = plots.figure(ncols=4, figsize=(10, 3))
+fig, axes = plots.figure(ncols=4, height=3)
 for ax, (title, values) in zip(axes, steps.items(), strict=True):
     cmap = "RdBu_r" if values.min() < 0 else "gray"
     shown = plots.matrix(ax, values, title, cmap)

@@ -424,7 +424,7 @@ shown = {
     "AdaRound": ("AdaRound", plots.ORANGE),
     "equalised, AdaRound": ("equalised, AdaRound", plots.PURPLE),
 }
-fig, axes = plots.figure(ncols=2, figsize=(8, 4))
+fig, axes = plots.figure(ncols=2, height=4)
 for ax, upto in zip(axes, (4, 3), strict=True):
     for way, (label, color) in shown.items():
         runs = list(zip(*bits_after[way][:upto], strict=True))
@@ -721,7 +721,7 @@ integer = recorded("integer_training", live=LIVE)["result"]
 
 # %% tags=["fold"]
 # Plot: accuracy after training, by bits
-fig, (left, right) = plots.figure(ncols=2, width_ratios=(3, 2), figsize=(8, 4.2))
+fig, (left, right) = plots.figure(ncols=2, width_ratios=(3, 2), height=4.2)
 left.plot(
     range(4),
     integer["after training"],

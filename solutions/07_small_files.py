@@ -158,7 +158,7 @@ for init in ("linear", "density", "random"):
 # Plot: weights and eight shared values
 fig, (top, ax) = plots.figure(
     nrows=2,
-    figsize=plots.SIZE,
+    height=3.6,
     sharex=True,
     gridspec_kw={"height_ratios": [3, 2]},
 )
@@ -535,7 +535,7 @@ gzipped = measure.disk_bytes(tiny, compressed=True)
 
 # %% tags=["fold"]
 # Plot: what the file is made of
-fig, ax = plots.figure(figsize=(8, 3))
+fig, ax = plots.figure(height=3)
 kinds = ("values", "positions", "code books and tables", "biases and shapes")
 rows = {name: dict(zip(kinds, sizes, strict=True)) for name, sizes in stages.items()}
 rows |= {"gzip of the float32 file": {"gzip": gzipped}}
@@ -652,7 +652,7 @@ def spans(runs):
     return list(zip(runs.mean(0).clip(low, high), low, high, strict=True))
 
 
-fig, (left_ax, right_ax) = plots.figure(ncols=2, sharey=True, figsize=(9, 3.8))
+fig, (left_ax, right_ax) = plots.figure(ncols=2, sharey=True, height=3.8)
 for place, bits in enumerate(sweep["bits"]):
     sizes, values = means["bytes"][:, place], spans(runs["trained"][:, :, place])
     color = plots.PALETTE[place]

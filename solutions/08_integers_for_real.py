@@ -44,7 +44,6 @@ from nnopt_lab.techniques.deployment import build_engines, processor
 from nnopt_lab.techniques.deployment.onnx_files import export_onnx, quantize_onnx
 from nnopt_lab.workbench import data, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
-from nnopt_lab.workbench.text import wrapped
 
 # %%
 lesson("08_integers_for_real")
@@ -292,7 +291,7 @@ def box(operator):
     return text, 2.3, plots.SKY if integer else plots.REFERENCE
 
 
-fig, ax = plots.figure(figsize=(10, 2.8))
+fig, ax = plots.figure(height=2.8)
 plots.boxes(ax, {name: list(map(box, operators)) for name, operators in names.items()})
 ax.set(xticks=[])
 plots.finish(
@@ -415,8 +414,8 @@ rows = [
     for name, engine in ready.items()
 ]
 display(Table(rows, ["engine", "size", "built in"]))
-for name, reason in missing.items():
-    print(wrapped(f"{name}: {reason}"))
+if missing:
+    display(Table([*missing.items()], ["engine", "why it is not here"]))
 
 # %% [markdown]
 # (The two engines that compile will be built faster next time, since torch caches its programs on disk.)
@@ -517,7 +516,7 @@ display(Table(speeds, ["engine", *heads], caption))
 
 # %% tags=["fold"]
 # Plot: speed of all engines
-fig, axes = plots.figure(ncols=3, sharey=True, figsize=(10, 3.8))
+fig, axes = plots.figure(ncols=3, sharey=True, height=3.8)
 for ax, size in zip(axes, sizes, strict=True):
     plots.bars(ax, {name: gain(name, "eager float32", size) for name in ready})
     ax.axvline(1, color=plots.REFERENCE, linewidth=0.8, label="eager float32")
@@ -565,10 +564,13 @@ layout, engine = (
     gain("channels-last float32", "eager float32", 256),
     gain(partner[best], "channels-last float32", 256),
 )
-print(f"{best} is {whole.median:.1f} times as fast as eager:")
-print(f"    × {layout.median:.1f} from the layout")
-print(f"    × {engine.median:.1f} from the engine")
-print(f"    × {own.median:.1f} from integers")
+factors = {"layout": layout, "engine": engine, "integers": own, "all three": whole}
+display(
+    Table(
+        [[what, f"{factor.median:.1f}×"] for what, factor in factors.items()],
+        ["factor due to", f"{best} compared with eager"],
+    )
+)
 
 # %%
 # Answer: speed-up of the fastest int8 engine over eager, batch 256
@@ -654,7 +656,7 @@ for layout, layers in spent.items():
 
 # %% tags=["fold"]
 # Plot: time by part of the network
-fig, ax = plots.figure(figsize=(8, 2.2))
+fig, ax = plots.figure(height=2.2)
 plots.stages(ax, {layout: dict(kinds) for layout, kinds in by_kind.items()})
 ax.set(xlabel="milliseconds for 256 pictures, one thread")
 plots.legend(fig)
@@ -720,11 +722,19 @@ network_gain(0.5, 4.0)
 
 # %% tags=["nbval-ignore-output"]
 kernel = products[done[-1]].median
+rows = []
 for layout, kinds in by_kind.items():
     part = (kinds["Conv2d"] + kinds["Linear"]) / kinds.total()
     expected = network_gain(part, kernel)
-    print(f"{layout}: products take {part:.0%} of the time;")
-    print(f"    with products {kernel:.1f}× as fast, the network gains {expected:.2f}×")
+    rows.append([layout, f"{100 * part:.0f} %", f"{expected:.2f}×"])
+Table(
+    rows,
+    [
+        "layout",
+        "products' share of the time",
+        f"gain with products {kernel:.1f}× as fast",
+    ],
+)
 
 # %% [markdown]
 # This assumes that everything else stays the same. An engine does better if pooling and the stores between layers move
@@ -766,7 +776,7 @@ pool_ms = {
 
 # %% tags=["fold"]
 # Plot: four ways to pool
-fig, ax = plots.figure(figsize=(8, 2.2))
+fig, ax = plots.figure(height=2.2)
 colors = (plots.BLUE, plots.BLUE, plots.ORANGE, plots.GREEN)
 plots.bars(ax, pool_ms, dict(zip(pool_ms, colors, strict=True)), labels="{:.2f}")
 ax.set(xlabel="milliseconds, first pooling of 256 pictures")
@@ -840,7 +850,7 @@ claim(
 
 # %% tags=["fold"]
 # Plot: time per picture by batch size
-fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.8))
+fig, (left, right) = plots.figure(ncols=2, height=3.8)
 shown = [
     "eager float32",
     "compiled float32",
@@ -1009,7 +1019,7 @@ claim(
 
 # %% tags=["fold"]
 # Plot: speed, size and accuracy of the engines
-fig, axes = plots.figure(ncols=3, sharey=True, figsize=(10, 3.8))
+fig, axes = plots.figure(ncols=3, sharey=True, height=3.8)
 for size, color, shift in ((1, plots.SKY, -0.15), (256, plots.BLUE, 0.15)):
     over = {name: gain(name, "channels-last float32", size) for name in ready}
     plots.intervals(axes[0], over, color, label=f"batch {size}", shift=shift)

@@ -174,7 +174,7 @@ soft_targets = yours_or_ours("distillation.soft_targets")
 with measure.inference(teacher):
     said = teacher(pictures.to_input(pictures.test.images))
 places = [9, 15, 17]
-fig, axes = plots.figure(nrows=3, ncols=3, figsize=(9, 8), width_ratios=(1, 2, 2))
+fig, axes = plots.figure(nrows=3, ncols=3, height=8, width_ratios=(1, 2, 2))
 for row, place in zip(axes, places, strict=True):
     row[0].imshow(pictures.test.images[place].permute(1, 2, 0))
     row[0].set(
@@ -234,7 +234,7 @@ question("distillation.why_soft", choice)
 warm = soft_targets(said, 4.0)
 alike = torch.stack([warm[pictures.test.labels == c].mean(0) for c in range(10)])
 alike.fill_diagonal_(float("nan"))
-fig, ax = plots.figure(figsize=(5.6, 4.6))
+fig, ax = plots.figure(height=4.6)
 shown = ax.imshow(100 * alike, cmap="Blues")
 ax.set_xticks(range(10), pictures.classes, rotation=45, ha="right", fontsize=8)
 ax.set_yticks(range(10), pictures.classes, fontsize=8)
@@ -775,7 +775,7 @@ claim(
     torch.allclose(16 * (tckd + rest * nckd).mean(), whole, rtol=1e-3),
 )
 claim("The median weight of NCKD is below a quarter.", rest.median() < 0.25)
-fig, ax = plots.figure(figsize=(8, 3))
+fig, ax = plots.figure(height=3)
 ax.hist(rest.numpy(), 40, color=plots.ORANGE)
 ax.set(
     xlabel="weight of NCKD in Hinton's loss at T = 4: 1 − p of the true class",
@@ -832,7 +832,7 @@ for name, (model, watch, layer) in watches.items():
         model(some)
     maps[name] = attention_map(watch[layer]).reshape(len(places), 8, 8)
 
-fig, axes = plots.figure(nrows=3, ncols=len(places), figsize=(8, 5.4))
+fig, axes = plots.figure(nrows=3, ncols=len(places), height=5.4)
 for column, place in enumerate(places):
     axes[0][column].imshow(pictures.test.images[place].permute(1, 2, 0))
     axes[0][column].set_title(pictures.classes[pictures.test.labels[place]])
@@ -878,7 +878,7 @@ of_method = against(methods["accuracy"], teacher=methods["teacher"])
 
 # %% tags=["fold"]
 # Plot: accuracy of eight losses
-fig, ax = plots.figure(figsize=(8, 3.6))
+fig, ax = plots.figure(height=3.6)
 colors = {
     name: plots.REFERENCE if name == "labels" else plots.BLUE
     for name in methods["accuracy"]
@@ -1003,7 +1003,7 @@ mean = {name: sum(values) / len(values) for name, values in table.items()}
 
 # %% tags=["fold"]
 # Plot: accuracy by pictures and targets
-fig, ax = plots.figure(figsize=(8, 3.6))
+fig, ax = plots.figure(height=3.6)
 colors = {
     name: plots.REFERENCE if name.endswith("labels") else plots.BLUE for name in table
 }
@@ -1248,7 +1248,7 @@ Table(rows, ["network", *heads_of()])
 
 # %% tags=["fold"]
 # Plot: accuracy after compression
-fig, axes = plots.figure(2, 2, sharex=True, sharey=True, figsize=(9, 4.6))
+fig, axes = plots.figure(2, 2, sharex=True, sharey=True, height=4.6)
 colors = {"labels": plots.REFERENCE, "itself": plots.BLUE, "teacher": violet}
 colors["teacher, new pictures"] = plots.ORANGE
 for ax, (kind, accuracies) in zip(

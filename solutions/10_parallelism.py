@@ -313,7 +313,7 @@ at_once = {
 
 # %% tags=["fold"]
 # Plot: requests per second
-fig, ax = plots.figure(figsize=(8, 2.4))
+fig, ax = plots.figure(height=2.4)
 plots.bars(ax, at_once, colors=plots.BLUE, reference=1)
 ax.set(xlabel="requests per second, compared with one at a time on one thread")
 beside = at_once["two at a time, 1 thread each"].median
@@ -432,7 +432,7 @@ reading = {
 
 # %% tags=["fold"]
 # Plot: time to read and to train
-fig, ax = plots.figure(figsize=(8, 2.6))
+fig, ax = plots.figure(height=2.6)
 colors = {name: plots.BLUE for name in reading} | {"training step": plots.ORANGE}
 milliseconds = {name: 1000 * t.median for name, t in reading.items()}
 plots.bars(ax, milliseconds, colors, labels="{:.2f}")
@@ -571,7 +571,7 @@ for name, measured in epochs.items():
 
 # %% tags=["fold"]
 # Plot: start and epoch by number of workers
-fig, ax = plots.figure(figsize=(8, 3.4))
+fig, ax = plots.figure(height=3.4)
 plots.stages(ax, rows, {"start": plots.GOLD, "epoch": plots.BLUE})
 ax.plot(
     list(formula.values()),
@@ -679,7 +679,7 @@ agree = [
 
 # %% tags=["fold"]
 # Plot: pictures by process
-fig, ax = plots.figure(figsize=(8, 2.2))
+fig, ax = plots.figure(height=2.2)
 colors = (plots.SKY, plots.GREEN, plots.GOLD, plots.PURPLE)
 rows = {
     f"process {rank}": [
@@ -820,7 +820,7 @@ labels = {
 
 # %% tags=["fold"]
 # Plot: time of a step
-fig, ax = plots.figure(figsize=(8, 2.4))
+fig, ax = plots.figure(height=2.4)
 colors = (plots.REFERENCE, plots.BLUE, plots.GREEN, plots.GOLD)
 rows = {
     text: tuple(1000 * s for s in (seconds[name].median, *seconds[name].quartiles))
@@ -1015,7 +1015,7 @@ claim(
 
 # %% tags=["fold"]
 # Plot: the run with a killed process
-fig, ax = plots.figure(figsize=(8, 1.9))
+fig, ax = plots.figure(height=1.9)
 said = {
     line.split("killed: ")[1]: (when, line[8])
     for line, when in heard.items()
@@ -1188,7 +1188,7 @@ claim("The processes exchange 128 × 10 values per batch.", partial[0].numel() =
 # %% tags=["fold"]
 # Plot: a pipeline of four stages
 stages, parts = 4, 8
-fig, ax = plots.figure(figsize=(8, 2.2))
+fig, ax = plots.figure(height=2.2)
 rows = {
     f"stage {stage}": [
         *([("", stage, None)] if stage else []),
@@ -1293,7 +1293,7 @@ for name in sources:
 
 # %% tags=["fold"]
 # Plot: what each way gained
-fig, ax = plots.figure(figsize=(8, 3.2))
+fig, ax = plots.figure(height=3.2)
 colors = {name: plots.GOLD if "worker" in name else plots.BLUE for name in summary}
 plots.intervals(ax, summary, colors, reference=1)
 ax.axvline(2, color=plots.REFERENCE, linewidth=0.8, linestyle=":")

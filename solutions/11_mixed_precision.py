@@ -66,7 +66,7 @@ measure.layer_table(net, pictures.to_input(pictures.test.images[:1]))
 
 # %% tags=["fold"]
 # Plot: the bits of 0.1 in six formats
-fig, ax = plots.figure(figsize=(8, 2.8))
+fig, ax = plots.figure(height=2.8)
 rows = {}
 for name, format in FORMATS.items():
     parts = precision.bits_of(0.1, format)
@@ -167,7 +167,7 @@ predict("largest error of rounding to bf16", unit="% of the number")
 # Plot: relative error over magnitude
 spacing = yours_or_ours("precision.spacing")
 exponents = [e / 4 for e in range(-4 * 40, 4 * 20)]
-fig, ax = plots.figure(figsize=(9, 4))
+fig, ax = plots.figure(height=4)
 for name, format in FORMATS.items():
     sizes = [2.0**e for e in exponents if format.smallest <= 2.0**e <= format.largest]
     errors = [
@@ -288,7 +288,7 @@ lost = {
 
 # %% tags=["fold"]
 # Plot: points lost by format
-fig, ax = plots.figure(figsize=(8, 2.2))
+fig, ax = plots.figure(height=2.2)
 plots.intervals(ax, lost, reference=0)
 ax.set(xlabel="points lost compared with float32, on 2,000 test pictures")
 unclear = sum(one.low <= 0 <= one.high for one in lost.values())
@@ -370,7 +370,7 @@ for name in ("float32", "fp16", "bf16"):
 
 # %% tags=["fold"]
 # Plot: sums that stop growing
-fig, ax = plots.figure(figsize=(8, 3.2))
+fig, ax = plots.figure(height=3.2)
 for name, values in sums.items():
     ax.plot(values, color=plots.color_of(name), label=name)
 ax.set(xlabel="numbers added", ylabel="sum")
@@ -495,11 +495,10 @@ known = {name for name, there in tells.items() if there is True} | set(
 )
 bf16_units = sorted(known & {"avx512_bf16", "amx_bf16", "avx10_2", "bf16", "sve_bf16"})
 fp16_units = sorted(known & {"avx512_fp16", "amx_fp16", "avx10_2", "fp16_arith"})
-print(machine.processor)
 nothing = "no instructions that the system reports: no fast path"
-print("multiplies bf16 with:", ", ".join(bf16_units) or nothing)
-print("multiplies fp16 with:", ", ".join(fp16_units) or nothing)
-print("multiplies int8 with:", ", ".join(processor.int8_instructions()) or nothing)
+units = {"bf16": bf16_units, "fp16": fp16_units, "int8": processor.int8_instructions()}
+rows = [[number, ", ".join(found) or nothing] for number, found in units.items()]
+Table(rows, ["format", "multiplied by"], caption=machine.processor)
 
 # %% [markdown]
 # How many times as fast as in float32 is a training step under bf16 autocast on this processor? (Below 1 means slower.)
@@ -559,7 +558,7 @@ gain |= {
 
 # %% tags=["fold"]
 # Plot: speed of autocast
-fig, ax = plots.figure(figsize=(8, 2.4))
+fig, ax = plots.figure(height=2.4)
 plots.intervals(ax, gain, reference=1)
 ax.set(xlabel="times as fast as float32, one thread (left of the line: slower)")
 plots.log_axis(ax.xaxis)
@@ -735,7 +734,7 @@ between, of_weights = between[between != 0], of_weights[of_weights != 0]
 
 # %% tags=["fold"]
 # Plot: magnitudes of gradients
-fig, ax = plots.figure(figsize=(9, 3.6))
+fig, ax = plots.figure(height=3.6)
 for values, name, color in (
     (between, "of the layers' outputs", plots.BLUE),
     (of_weights, "of the weights", plots.GREEN),
@@ -826,7 +825,7 @@ lost_at = {
 
 # %% tags=["fold"]
 # Plot: vanishing and overflowing gradients by loss scale
-fig, ax = plots.figure(figsize=(8, 3))
+fig, ax = plots.figure(height=3)
 plots.curves(ax, shifts, lost_at)
 plots.reference_line(ax, k, "your k")
 ax.set(xlabel="log₂ of the loss scale", ylabel="% of the gradients")
@@ -918,7 +917,7 @@ for x, y in batches:
 
 # %% tags=["fold"]
 # Plot: the loss scale over the steps
-fig, ax = plots.figure(figsize=(8, 3))
+fig, ax = plots.figure(height=3)
 ax.step(
     range(len(scales)), [math.log2(s) for s in scales], where="post", color=plots.BLUE
 )
@@ -959,7 +958,7 @@ by = shrunk["shrunk_by"]
 
 # %% tags=["fold"]
 # Plot: accuracy as gradients shrink
-fig, axes = plots.figure(ncols=2, figsize=(10, 3.6))
+fig, axes = plots.figure(ncols=2, height=3.6)
 for ax in axes:
     for name, color in (
         ("fp16", plots.color_of("fp16")),
@@ -1110,7 +1109,7 @@ for name in ("float32", "fp16", "bf16"):
 
 # %% tags=["fold"]
 # Plot: weights that a step leaves unchanged
-fig, ax = plots.figure(figsize=(8, 3.2))
+fig, ax = plots.figure(height=3.2)
 plots.curves(ax, rates, unmoved)
 ax.set(
     xscale="log",
@@ -1210,7 +1209,7 @@ stored = recorded("precision_weights", live=LIVE)["result"]
 
 # %% tags=["fold"]
 # Plot: accuracy and unchanged weights by rate
-fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.6))
+fig, (left, right) = plots.figure(ncols=2, height=3.6)
 palette = dict(
     zip(
         stored["accuracy"],
@@ -1344,7 +1343,7 @@ kept = {
 
 # %% tags=["fold"]
 # Plot: memory kept for the backward pass
-fig, ax = plots.figure(figsize=(8, 2))
+fig, ax = plots.figure(height=2)
 rows = {"float32": kept["float32"], "bf16 autocast": kept["bf16"]}
 kinds = {"float32": plots.BLUE, "bfloat16": plots.GOLD, "int64": plots.GREEN}
 mebibytes = {
@@ -1583,7 +1582,7 @@ Table(rows, ["training", "accuracy", "points above float32", "95 % interval"])
 
 # %% tags=["fold"]
 # Plot: points above float32
-fig, ax = plots.figure(figsize=(8, 3))
+fig, ax = plots.figure(height=3)
 plots.intervals(ax, behind, reference=0)
 ax.set(xlabel="points above float32, mean of five pairs with 95 % interval")
 plots.finish(

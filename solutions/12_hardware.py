@@ -55,7 +55,6 @@ from nnopt_lab.techniques.pruning import channel_pruning
 from nnopt_lab.workbench import data, measure, models, plots, recipes, training
 from nnopt_lab.workbench.paths import data_dir
 from nnopt_lab.workbench.tables import Table
-from nnopt_lab.workbench.text import wrapped
 
 # %%
 lesson("12_hardware")
@@ -290,7 +289,7 @@ layout = measure.ratio(timings["NCHW"], timings["NHWC"])
 
 # %% tags=["fold"]
 # Plot: each operator's time over its roof
-fig, ax = plots.figure(figsize=(8, 5))
+fig, ax = plots.figure(height=5)
 times_roof = {
     layout_name: {
         name: s * 1e9 / max(ops / peak, moved / bandwidth)
@@ -400,7 +399,7 @@ moves = {
 
 # %% tags=["fold"]
 # Plot: bytes moved by fused operators
-fig, ax = plots.figure(figsize=(8, 2.6))
+fig, ax = plots.figure(height=2.6)
 plots.bars(ax, {name: b / 1024 for name, b in moves.items()}, labels="{:,.0f}")
 ax.set(xlabel="KiB moved between operators, per picture")
 plots.finish(
@@ -478,8 +477,8 @@ rows = [
     for name, engine in ready.items()
 ]
 display(Table(rows, ["engine", "size", "built in"]))
-for name, reason in missing.items():
-    print(wrapped(f"{name}: {reason}"))
+if missing:
+    display(Table([*missing.items()], ["engine", "why it is not here"]))
 
 # %% [markdown]
 # Now measure them with 256 pictures per call and with one. How many times as fast as eager torch is the fastest? (The
@@ -519,7 +518,7 @@ best = {
 
 # %% tags=["fold"]
 # Plot: speed of all programs
-fig, axes = plots.figure(ncols=2, sharey=True, figsize=(10, 3))
+fig, axes = plots.figure(ncols=2, sharey=True, height=3)
 for ax, (size, found) in zip(axes, timed.items(), strict=True):
     ratios = {name: gain(name, size) if name in found else None for name in ready}
     plots.bars(ax, ratios, reference=1)
@@ -607,7 +606,7 @@ winners = [cheapest(list(ready), builds, each, count) for count in counts]
 
 # %% tags=["fold"]
 # Plot: total time over the number of batches
-fig, ax = plots.figure(figsize=(9, 3.6))
+fig, ax = plots.figure(height=3.6)
 plots.curves(
     ax,
     counts,
@@ -728,7 +727,7 @@ torch.set_num_threads(1)
 
 # %% tags=["fold"]
 # Plot: speed by threads
-fig, ax = plots.figure(figsize=(8, 2.6))
+fig, ax = plots.figure(height=2.6)
 rows = {
     f"{kind}, batch {size}": measure.ratio(found["1 thread"], found[kind])
     for size, found in threaded.items()
@@ -887,7 +886,7 @@ by_size = {1: timed[1], **between, 256: timed[256]}
 
 # %% tags=["fold"]
 # Plot: latency and throughput over the batch size
-fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.2))
+fig, (left, right) = plots.figure(ncols=2, height=3.2)
 own = plots.series_colors(served)
 for name in served:
     ms = [1000 * by_size[size][name].median for size in sizes]
@@ -1052,7 +1051,7 @@ for zero in (0.5, 0.75, 0.9, 0.95):
 # %% tags=["fold"]
 # Plot: speed over the share of zero blocks
 if blocks:
-    fig, ax = plots.figure(figsize=(8, 2.6))
+    fig, ax = plots.figure(height=2.6)
     plots.interval_line(ax, [100 * zero for zero in blocks], list(blocks.values()))
     plots.reference_line(ax, 1, across=True)
     ax.set(
@@ -1206,14 +1205,15 @@ lost = {
 
 # %% tags=["fold"]
 # Plot: the ladder
-fig, axes = plots.figure(ncols=2, figsize=(10, 3.2))
+fig, axes = plots.figure(ncols=2, height=3.2)
 for ax, size in zip(axes, (256, 1), strict=True):
     rungs = {
         name.replace(", half", ",\nhalf"): gain(name, size, among=laddered)
         for name in ladders[size, True]
     }
     plots.bars(ax, rungs, colors=plots.BLUE, reference=1)
-    ax.set(title=f"batch {size}", xlabel="times as fast as the article's program")
+    ax.set(title=f"batch {size}")
+fig.supxlabel("times as fast as the article's program", fontsize=10)
 tops = {
     size: gain(ladders[size, True][-1], size, among=laddered).median
     for size in (256, 1)
@@ -1343,7 +1343,7 @@ every = ladder["rungs"]
 
 # %% tags=["fold"]
 # Plot: time, speed and accuracy of the training
-fig, axes = plots.figure(ncols=3, sharey=True, figsize=(10, 3.6))
+fig, axes = plots.figure(ncols=3, sharey=True, height=3.6)
 names = [f"{r['name']} ({r['epochs']})" if r["seconds"] else r["name"] for r in every]
 colors = {
     name: plots.BLUE if rung["kept"] else plots.REFERENCE
@@ -1446,7 +1446,7 @@ question("hardware.static_shapes", answer)
 
 # %% tags=["fold"]
 # Plot: four ladders
-fig, ax = plots.figure(figsize=(8, 3.4))
+fig, ax = plots.figure(height=3.4)
 series = {
     f"batch {size}" + ("" if extra else ", no OpenVINO"): [
         gain(name, size, among=laddered).median for name in climbs[size, extra]

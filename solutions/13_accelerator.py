@@ -154,7 +154,7 @@ clocks = [two_clocks(10, [duration] * 50) for duration in durations]
 
 # %% tags=["fold"]
 # Plot: launched and finished
-fig, ax = plots.figure(figsize=(8, 3.2))
+fig, ax = plots.figure(height=3.2)
 series = {
     "all launched": [c[0] / 1000 for c in clocks],
     "finished": [c[1] / 1000 for c in clocks],
@@ -245,7 +245,7 @@ crossing = one / per_picture
 
 # %% tags=["fold"]
 # Plot: time per batch, and the share that grows
-fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.4))
+fig, (left, right) = plots.figure(ncols=2, height=3.4)
 plots.curves(left, sizes, ms)
 left.plot(
     sizes, expected, color=plots.REFERENCE, linestyle="--", label="max of both limits"
@@ -358,7 +358,7 @@ per_call = operator_calls(lambda: student(x)).total()
 
 # %% tags=["fold"]
 # Plot: launches per training step
-fig, ax = plots.figure(figsize=(8, 2.6))
+fig, ax = plots.figure(height=2.6)
 plots.bars(ax, per_step, colors=plots.BLUE, labels="{:.0f}")
 ax.set(xlabel="launches per training step of MyNet, at least")
 plots.finish(
@@ -444,7 +444,7 @@ with_graph = {size: max(per_launch, busy[size]) / 1000 for size in sizes}
 
 # %% tags=["fold"]
 # Plot: eager and CUDA graph over the batch size
-fig, ax = plots.figure(figsize=(8, 3))
+fig, ax = plots.figure(height=3)
 plots.curves(
     ax,
     sizes,
@@ -608,7 +608,7 @@ total_ms = {name: sum(times) / 1000 for name, times in bounds.items()}
 
 # %% tags=["fold"]
 # Plot: the card's roofs, and MyNet at them
-fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.6))
+fig, (left, right) = plots.figure(ncols=2, height=3.6)
 intensities = [1 / 4 * 2**i for i in range(14)]
 for name, peak in peaks.items():
     roof = [min(peak, intensity * 3.35) for intensity in intensities]
@@ -746,7 +746,7 @@ of_layers = {
 
 # %% tags=["fold"]
 # Plot: useful share of the tiles
-fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3))
+fig, (left, right) = plots.figure(ncols=2, height=3)
 plots.curves(left, widths, {k: [100 * v for v in s] for k, s in shares.items()})
 left.set(xlabel="filters", title="useful share, %", ylim=(0, 105))
 plots.bars(right, of_layers, colors=plots.BLUE, labels="{:.0f}")
@@ -791,7 +791,7 @@ rates = live_or_recorded("accelerator_products")
 # %% tags=["fold", "nbval-ignore-output"]
 # Plot: measured products over their columns
 if rates:
-    fig, ax = plots.figure(figsize=(8, 3))
+    fig, ax = plots.figure(height=3)
     plots.curves(ax, rates["widths"], rates["tflops"])
     ax.set(xlabel="columns of the product", ylabel="TFLOP/s", title=rates["device"])
     plots.legend(fig)
@@ -906,7 +906,7 @@ epoch_ms = {
 
 # %% tags=["fold"]
 # Plot: pictures per second, by formula
-fig, ax = plots.figure(figsize=(8, 2.8))
+fig, ax = plots.figure(height=2.8)
 speed = {name: BATCHES * 4.096 / t for name, t in epoch_ms.items()}
 plots.bars(ax, speed, colors=plots.BLUE, labels="{:.2f}")
 ax.set(xlabel="million pictures per second, by your formula")
@@ -983,7 +983,7 @@ engines = live_or_recorded("accelerator_engines")
 # Plot: speed of all engines on the card
 if engines:
     print(f"measured on: {engines['device']}")
-    fig, axes = plots.figure(2, len(engines["networks"]), sharey="row", figsize=(10, 9))
+    fig, axes = plots.figure(2, len(engines["networks"]), sharey="row", height=9)
     for row, (network, found) in zip(axes, engines["networks"].items(), strict=True):
         for ax, place in zip(row, (0, -1), strict=True):
             first = found["ms"]["eager float32"][place][0]
@@ -1001,9 +1001,12 @@ if engines:
             series=True,
         )
     )
-    for network, found in engines["networks"].items():
-        for name, reason in found["missing"].items():
-            print(wrapped(f"{network}, {name}: {reason}"))
+    missing = [
+        [network, name, reason]
+        for network, found in engines["networks"].items()
+        for name, reason in found["missing"].items()
+    ]
+    display(Table(missing, ["network", "engine", "why it is not here"]))
 
 
 # %% [markdown]
@@ -1212,7 +1215,7 @@ reveal(
 
 # %% tags=["fold"]
 # Plot: the price over the batch size
-fig, ax = plots.figure(figsize=(8, 3))
+fig, ax = plots.figure(height=3)
 plots.curves(
     ax, sizes, {name: [1000 * e for e in values] for name, values in euros.items()}
 )
@@ -1259,7 +1262,7 @@ price_playground(card)
 
 # %% tags=["fold"]
 # Plot: pictures per second, card and cores
-fig, ax = plots.figure(figsize=(8, 3))
+fig, ax = plots.figure(height=3)
 steps = {
     "CPU, one picture": card["cpu"][0],
     "CPU, 4,096 pictures": card["cpu"][-1],

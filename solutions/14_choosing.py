@@ -226,7 +226,7 @@ fragile = search_space.sensitivity(
 
 # %% tags=["fold"]
 # Plot: sensitive groups of layers
-fig, (left, right) = plots.figure(ncols=2, figsize=(8, 2.6))
+fig, (left, right) = plots.figure(ncols=2, height=2.6)
 for ax, place, scale, title in (
     (left, 0, 1, "points lost"),
     (right, 1, 100, "multiply-accumulates saved, %"),
@@ -402,7 +402,7 @@ if f"half {INT8}" in gain:
     }
 colors = {"half of the channels": plots.BLUE, "int8 engine": plots.ORANGE}
 colors |= {"product of the two": plots.REFERENCE, "both, measured": plots.GREEN}
-fig, ax = plots.figure(figsize=(8, 2.4))
+fig, ax = plots.figure(height=2.4)
 plots.bars(ax, rows, {name: colors[name] for name in rows}, reference=1)
 ax.set(xlabel="times as fast as eager with all channels, batch 64, one thread")
 plots.finish(
@@ -444,7 +444,7 @@ spent = recorded("time_by_part", live=LIVE)["result"]
 
 # %% tags=["fold"]
 # Plot: time by part, all channels and half
-fig, ax = plots.figure(figsize=(8, 3.2))
+fig, ax = plots.figure(height=3.2)
 plots.stages(
     ax,
     {
@@ -521,7 +521,7 @@ means = {
 
 # %% tags=["fold"]
 # Plot: accuracy by order of the steps
-fig, ax = plots.figure(figsize=(8, 3))
+fig, ax = plots.figure(height=3)
 sorted_orders = sorted(means, key=means.get, reverse=True)
 runs = {order: orders["accuracy"][order] for order in sorted_orders}
 plots.seeds(ax, runs, plots.BLUE, reference=orders["before"])
@@ -734,7 +734,7 @@ def judged(run):
 
 
 # %%
-lost_ones = []
+lost_ones, rows = [], []
 given_up, trained, whole = zip(*(judged(run) for run in contest["random"]), strict=True)
 for run, hopeless in zip(contest["random"], given_up, strict=True):
     of, points = Point(**run["original"]), [Point(**p) for p in run["points"]]
@@ -743,8 +743,9 @@ for run, hopeless in zip(contest["random"], given_up, strict=True):
     ]
     best = [within[i] for i in pareto_front(*coordinates(within, of))]
     lost_ones.append(sum(p in hopeless for p in best))
-    print(f"{len(hopeless)} of {len(points)} stopped, among them")
-    print(f"    {lost_ones[-1]} of the {len(best)} on the front that keep the limit")
+    stopped = f"{len(hopeless)} of {len(points)}"
+    rows.append([len(rows) + 1, stopped, f"{lost_ones[-1]} of {len(best)}"])
+Table(rows, ["search", "trials stopped", "of them on the front and within the limit"])
 
 # %%
 # Answer: epochs saved by stopping trials
@@ -878,7 +879,7 @@ def areas(run):
 
 # %% tags=["fold"]
 # Plot: search, random search and manual tuning
-fig, (left, right) = plots.figure(ncols=2, figsize=(10, 3.6), width_ratios=(1, 1.2))
+fig, (left, right) = plots.figure(ncols=2, height=3.6, width_ratios=(1, 1.2))
 colors = {"search": plots.BLUE, "random": plots.color_of("random")}
 for name, color in colors.items():
     for place, run in enumerate(runs[name]):

@@ -549,7 +549,7 @@ run = {
 # %% tags=["fold", "nbval-ignore-output"]
 # Plot: operators in the rewritten graphs
 kinds = sorted({kind for found in run.values() for kind in found})
-fig, ax = plots.figure(figsize=(8, 0.4 * len(kinds) + 1.2))
+fig, ax = plots.figure(height=0.4 * len(kinds) + 1.2)
 plots.grouped_bars(
     ax,
     {name: {kind: found.count(kind) for kind in kinds} for name, found in run.items()},

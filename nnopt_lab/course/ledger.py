@@ -123,7 +123,7 @@ class Ledger:
         from nnopt_lab.workbench import plots
 
         colors = self._colors()
-        fig, ax = plots.figure(figsize=(plots.SIZE[0], 1.1 + 0.24 * len(self.made)))
+        fig, ax = plots.figure(height=1.1 + 0.24 * len(self.made))
         with plots.style():
             ax.axvline(1, color=plots.REFERENCE, linewidth=1)
             for row, p in enumerate(self.made.values()):

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from nnopt_lab.workbench.language import _, translated
 
 _NUMBER = re.compile(r"[+−]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?(e[+−]?\d+)?(?=$|[\s×%])")
+_CODE = re.compile(r"`([^`\n]+)`")
 _INTERVAL = re.compile(r" \(.*\)$")
 _LONGEST = 32  # characters of a line with numbers that is never broken
 _LONGEST_NAME = 20  # of one without
@@ -144,7 +145,7 @@ def _framed(table: str) -> str:
 
 
 def _lines(cell: str) -> str:
-    first, *others = html.escape(cell).split("\n")
+    first, *others = _CODE.sub(r"<code>\1</code>", html.escape(cell)).split("\n")
     whole = ";white-space:nowrap" if max(map(cell_len, others), default=0) <= _LONGEST else ""
     return first + "".join(f'<br><span style="{_SECOND}{whole}">{line}</span>' for line in others)
 

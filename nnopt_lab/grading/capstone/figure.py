@@ -8,7 +8,7 @@ from nnopt_lab.workbench import plots
 
 def draw(baseline: Entry, entries: list[Entry]):
     """Draw the measured entries, including the baseline, as a matplotlib Figure."""
-    fig, axes = plots.figure(ncols=2, figsize=(10, 4.2))
+    fig, axes = plots.figure(ncols=2, height=4.2)
     values = lambda e: e.bytes / baseline.bytes, lambda e: e.speedup
     _panel(axes[0], entries, values[0], "file, share of the baseline's", smaller=True)
     _panel(axes[1], entries, values[1], "times as fast as the baseline (batches of 1 and 256)")

@@ -23,7 +23,7 @@ def draw(ladders: dict[str, list[dict]]) -> Figure:
     if not ladders:
         raise ValueError("ladders is empty; it must have a ladder for at least one machine.")
     rows = len(ladders)
-    fig, axes = plots.figure(nrows=rows, ncols=2, sharex="col", sharey="row", figsize=(10, 0.8 + 2.6 * rows))
+    fig, axes = plots.figure(nrows=rows, ncols=2, sharex="col", sharey="row", height=0.8 + 2.6 * rows)
     for (left, right), (machine, rungs) in zip(axes.reshape(rows, 2), ladders.items(), strict=True):
         trained = {f"{rung['name']} ({rung['epochs']})": rung for rung in rungs if rung["seconds"]}
         colors = {name: plots.BLUE if rung.get("kept", True) else plots.REFERENCE for name, rung in trained.items()}

@@ -61,8 +61,8 @@ def _training_run(g: torch.Generator):
 def updates(count, batch_size, epochs, drop_last):
     """Number of updates.
 
-    In torch it is `len(loader)` times the number of epochs. Schedules such as OneCycleLR need it as `total_steps`, and
-    if it is one too small, they raise an error at the last step of the training.
+    In torch it is `len(loader)` times the number of epochs. Schedules such as `OneCycleLR` need it as `total_steps`,
+    and if it is one too small, they raise an error at the last step of the training.
     """
     return epochs * (count // batch_size if drop_last else -(-count // batch_size))
 

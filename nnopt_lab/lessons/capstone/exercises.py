@@ -64,7 +64,7 @@ def _summed(of_tensor=lambda shape, width: -(-prod(shape) * width // 8), then=la
         "You gave each number whole bytes. Two numbers of 4 bits share one: round up once per tensor.": (
             _summed(lambda shape, width: prod(shape) * -(-width // 8))
         ),
-        "You divided the width by 8 first, and 4 // 8 is 0. Multiply by the number of values, then divide.": (
+        "You divided the width by 8 first, and `4 // 8` is 0. Multiply by the number of values, then divide.": (
             _summed(lambda shape, width: prod(shape) * (width // 8))
         ),
         "You rounded once, at the end, and down. Each tensor starts on a new byte: round each one up before you add.": (
@@ -165,8 +165,8 @@ def _nibbles(g: torch.Generator):
 def in_pairs(values):
     """Two int4 values in a byte.
 
-    ONNX stores INT4 like this since opset 21. The operator DequantizeLinear turns the integers back into real numbers,
-    with one scale per tensor or one per channel.
+    ONNX stores INT4 like this since opset 21. The operator `DequantizeLinear` turns the integers back into real
+    numbers, with one scale per tensor or one per channel.
     """
     return _together(_padded(values) & 15)
 

@@ -126,7 +126,8 @@ def separable_cost(in_channels, out_channels, kernel_size, height, width):
     """The cost of a depthwise-separable convolution.
 
     It is 1/C_out + 1/k² of the ordinary cost k²·C_in·C_out: with many channels and k = 3, almost nine times less. In
-    PyTorch it is a Conv2d with groups=in_channels and a 1×1 Conv2d; `blocks.separable` puts them into a model.
+    PyTorch it is a `Conv2d` with `groups=in_channels` and a 1×1 `Conv2d`; `blocks.separable` puts them into a
+    model.
     """
     return _cost_with()(in_channels, out_channels, kernel_size, height, width)
 

@@ -208,7 +208,8 @@ def _values(g: torch.Generator):
 def quantize(x, scale, zero_point, bits):
     """Onto the grid.
 
-    The way back is scale · (q − zero_point). Inside the range the error is at most half a step; outside it has no bound.
+    The way back is `scale · (q − zero_point)`. Inside the range the error is at most half a step; outside it has no
+    bound.
     """
     return _quantized()(x, scale, zero_point, bits)
 

@@ -65,7 +65,7 @@ def without_zero_points(product, rows, columns, zero_a, zero_b, length):
     """Remove the zero points from an integer product.
 
     If A holds activations and B weights, two of the three terms are known before any picture arrives. With symmetric
-    weights (zero_b = 0), the third, zero_b times the sums of A's rows, vanishes.
+    weights (`zero_b = 0`), the third, `zero_b` times the sums of A's rows, vanishes.
     """
     return _without()(product, rows, columns, zero_a, zero_b, length)
 

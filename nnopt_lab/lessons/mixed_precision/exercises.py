@@ -89,7 +89,7 @@ def spacing(x, mantissa_bits, smallest_exponent):
     """Spacing of floating-point numbers.
 
     A floating-point format is like a ruler whose marks become twice as far apart at each power of two. Divided by |x|, the
-    gap stays between 2^−(mantissa_bits + 1) and 2^−mantissa_bits: a *relative* precision, for all normal numbers.
+    gap stays between `2^−(mantissa_bits + 1)` and `2^−mantissa_bits`: a *relative* precision, for all normal numbers.
     """
     return _gap(x, mantissa_bits, smallest_exponent)
 
@@ -173,7 +173,7 @@ def round_mantissa(x, mantissa_bits):
     """Round to a few mantissa bits.
 
     With 7 bits this is bf16, and with 10 bits tf32, apart from the ends of their ranges. The largest error is half a gap,
-    so the relative error is at most 2^−(mantissa_bits + 1).
+    so the relative error is at most `2^−(mantissa_bits + 1)`.
     """
     return _rounded()(x, mantissa_bits)
 

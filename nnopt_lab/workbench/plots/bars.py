@@ -245,7 +245,7 @@ def comparison(rows: list[dict]) -> Figure:
     accuracies = [r["accuracy"] for r in rows]
     known = any(accuracy is not None for accuracy in accuracies)
     count = len(panels) + known
-    fig, axes = figure(count, figsize=(max(8, 1.9 * count), 1.1 + 0.38 * len(rows)), sharey=True, squeeze=False)
+    fig, axes = figure(count, height=1.1 + 0.38 * len(rows), sharey=True, squeeze=False)
     colors = [REFERENCE] + [BLUE] * (len(rows) - 1)
     with style():
         for ax, (title, values) in zip(axes[0], panels.items(), strict=False):
@@ -285,7 +285,8 @@ def _panel(ax: Axes, names: list[str], labels: list[str], title: str) -> None:
     for row, label in enumerate(labels):
         _number_right(ax, row, label)
     ax.set_yticks(range(len(names)), names)
-    ax.set(title=title, xticks=[], ylim=(len(names) - 0.5, -0.5))  # the numbers at the right replace ticks
+    ax.set_title(title, fontsize="small")
+    ax.set(xticks=[], ylim=(len(names) - 0.5, -0.5))  # the numbers at the right replace ticks
     ax.grid(False)
     ax.spines["bottom"].set_visible(False)
     ax.tick_params(left=False)

@@ -48,14 +48,18 @@ def style():
     return plt.style.context(["default", STYLE])
 
 
-def figure(ncols: int = 1, nrows: int = 1, **kw):
-    """Make a figure with `plt.subplots` in the course's style and size; returns (figure, axes).
+def figure(ncols: int = 1, nrows: int = 1, height: float | None = None, **kw):
+    """Make a figure with `plt.subplots` in the course's style and width; returns (figure, axes).
 
     `kw` goes to `plt.subplots`, and the axes are what it returns: one Axes or an array of them. The constrained layout
     keeps labels from overlapping.
+
+    Args:
+        ncols, nrows: of the axes.
+        height: in inches; default 3.6 per row. The width is the same for all figures, so that a page looks even.
     """
     with style():
-        size = {"figsize": (SIZE[0], SIZE[1] * nrows), "layout": "constrained"}
+        size = {"figsize": (SIZE[0], height or SIZE[1] * nrows), "layout": "constrained"}
         return plt.subplots(nrows, ncols, **size | kw, FigureClass=Illustration)
 
 
@@ -146,10 +150,18 @@ def legend(of: Figure | Axes, side: str = "upper", ncols: int | None = None, tit
         {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0} if isinstance(of, Axes) else {"loc": place}
     )
     rows = len(found) if side == "right" else math.ceil(len(found) / 4)
-    columns = ncols or math.ceil(len(found) / rows)
+    _placed(of, found, ncols or math.ceil(len(found) / rows), where | {"title": title})
+
+
+def _placed(of: Figure | Axes, found: dict, columns: int, where: dict) -> None:
+    """A legend with as many columns as fit into the figure's width."""
     with style():
-        made = of.legend(found.values(), found.keys(), ncols=columns, title=title, title_fontsize=9, **where)
+        made = of.legend(found.values(), found.keys(), ncols=columns, title_fontsize=9, **where)
     made.set_alignment("left")
+    if columns > 1 and made.get_window_extent().width > of.get_figure().bbox.width:
+        made.remove()
+        rows = math.ceil(len(found) / (columns - 1))
+        _placed(of, found, math.ceil(len(found) / rows), where)
 
 
 def log_axis(axis: Axis, values=None, labels=None, base: float = 2) -> None:

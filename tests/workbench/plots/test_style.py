@@ -171,3 +171,19 @@ def test_a_legend_has_rows_of_about_equal_length(count, columns):
     plots.legend(fig)
     plots.finish(fig)
     assert fig.legends[0]._ncols == columns
+
+
+@pytest.mark.parametrize("length", [5, 30, 200])
+def test_a_legend_of_long_names_has_fewer_columns_so_that_it_is_no_wider_than_the_figure(length):
+    fig, ax = plots.figure()
+    for i in range(4):
+        ax.plot([i], label=f"{i}" * length)
+    plots.legend(fig)
+    plots.finish(fig)
+    assert fig.legends[0]._ncols == {5: 4, 30: 2, 200: 1}[length]
+
+
+def test_figures_of_any_height_are_equally_wide():
+    made = [plots.figure(**kw)[0] for kw in ({}, {"height": 2}, {"ncols": 3, "nrows": 2})]
+    sizes = [tuple(plots.finish(fig).get_size_inches()) for fig in made]
+    assert sizes == [(8, 3.6), (8, 2), (8, 7.2)]
