@@ -99,7 +99,18 @@ def test_the_playground_charges_for_an_idle_machine():
         for load, cost in zip(loads, costs, strict=True):
             hours_paid, hours_busy = 1e6 / min(load, speed) / 3600, 1e6 / speed / 3600
             assert cost == pytest.approx(hours_paid * euros + hours_busy * watts / 1000 * 0.30)
-    assert "cheaper from about <b>100,000</b>" in text
+    # The busy CPU costs 0.0179 euros, and the idle card 833 / load + 0.00006: as much at 47,000.
+    assert "cheaper from about <b>50,000</b>" in text  # the next of 20 per decade
+
+
+@pytest.mark.parametrize("card_euros", [0.5, 6.0])
+def test_the_playgrounds_axes_stay_and_hold_every_price(card_euros):
+    playground = price_playground(CARD)
+    before = playground.figure.axes[0].get_ylim()
+    for size in CARD["sizes"]:
+        _, (ax,) = shown(playground, batch_size=size, **{"card,_€_per_hour": card_euros, "CPU,_€_per_hour": 2.0})
+        low, high = ax.get_ylim()
+        assert (low, high) == before and all(low < y < high for line in ax.lines[:2] for y in line.get_ydata())
 
 
 def test_the_playground_says_that_a_card_never_pays():

@@ -6,6 +6,8 @@ from nnopt_lab.workbench import plots
 from nnopt_lab.workbench.language import Message, _, joined
 
 EUROS_PER_KWH = 0.30
+LOADS = [int(float(f"{10 ** (e / 20):.2g}")) for e in range(20, 141)]  # pictures per second
+CARD_EUROS, CPU_EUROS, CARD_WATTS, CPU_WATTS = (0.5, 6.0), (0.1, 2.0), (50, 700), (10, 300)
 LARGE = 0.25  # share of the price that is energy
 
 
@@ -20,7 +22,7 @@ def price_playground(card: dict) -> Playground:
             second.
     """
     pays_from = {}  # the load, or None, by prices and watts and then by batch size
-    loads = [10**e for e in range(1, 8)]  # pictures per second
+    prices = _lowest_and_highest(card)
 
     def draw(size: int, card_euros: float, cpu_euros: float, card_watts: int, cpu_watts: int):
         place = card["sizes"].index(size)
@@ -28,13 +30,18 @@ def price_playground(card: dict) -> Playground:
             "card": (card["accelerator"][place], card_watts, card_euros),
             "CPU": (card["cpu"][place], cpu_watts, cpu_euros),
         }
-        costs = {name: [_at_load(load, *machine) for load in loads] for name, machine in machines.items()}
+        costs = {name: [_at_load(load, *machine) for load in LOADS] for name, machine in machines.items()}
+        cheaper = next((load for load, a, b in zip(LOADS, *costs.values(), strict=True) if a < b), None)
         fig, ax = plots.figure(figsize=(8, 3.2))
-        plots.curves(ax, loads, costs)
-        ax.set(xlabel="load, pictures per second", ylabel="euros per million pictures", xscale="log", yscale="log")
-        ax.minorticks_off()  # laying them out takes as long as everything else
+        with plots.style():
+            for (name, euros), color in zip(costs.items(), (plots.BLUE, plots.ORANGE), strict=True):
+                ax.plot(LOADS, euros, color=color, label=name)
+            if cheaper:
+                ax.axvline(cheaper, color=plots.REFERENCE, linestyle=":", linewidth=1)
+        plots.log_axis(ax.xaxis, [10**e for e in range(1, 8)])
+        plots.log_axis(ax.yaxis, [10**e for e in range(-5, 4) if prices[0] <= 10**e <= prices[1]])
+        ax.set(xlabel="load, pictures per second", ylabel="euros per million pictures", ylim=prices)
         plots.legend(fig)
-        cheaper = next((load for load, a, b in zip(loads, *costs.values(), strict=True) if a < b), None)
         text = (
             Message("The card is cheaper from about <b>{load}</b> pictures per second on.", load=f"{cheaper:,}")
             if cheaper
@@ -56,11 +63,11 @@ def price_playground(card: dict) -> Playground:
         )
         same_prices = pays_from.setdefault((card_euros, cpu_euros, card_watts, cpu_watts), {})
         same_prices[size] = cheaper
-        found = [_idle_too(cheaper, loads[0]), _by_the_batch(same_prices), _energy(energy, card_watts, card_euros)]
+        found = [_idle_too(cheaper, LOADS[0]), _by_the_batch(same_prices), _energy(energy, card_watts, card_euros)]
         return fig, text, found
 
     goals = [
-        _("Find prices at which the card is cheaper even for {load} pictures per second.", load=loads[0]),
+        _("Find prices at which the card is cheaper even for {load} pictures per second.", load=LOADS[0]),
         _("Find prices at which the card pays with one batch size, and with another one never."),
         _("Make energy more than {percent} % of a busy card's price.", percent=round(100 * LARGE)),
     ]
@@ -68,11 +75,19 @@ def price_playground(card: dict) -> Playground:
         draw,
         goals,
         size=choice("batch size", card["sizes"], 256),
-        card_euros=slider("card, € per hour", 0.5, 6.0, 3.0, 0.5),
-        cpu_euros=slider("CPU, € per hour", 0.1, 2.0, 0.6, 0.1),
-        card_watts=slider("card, watts", 50, 700, 700, 50),
-        cpu_watts=slider("CPU, watts", 10, 300, 150, 10),
+        card_euros=slider("card, € per hour", *CARD_EUROS, 3.0, 0.5),
+        cpu_euros=slider("CPU, € per hour", *CPU_EUROS, 0.6, 0.1),
+        card_watts=slider("card, watts", *CARD_WATTS, 700, 50),
+        cpu_watts=slider("CPU, watts", *CPU_WATTS, 150, 10),
     )
+
+
+def _lowest_and_highest(card: dict) -> tuple[float, float]:
+    """Limits of the prices that the controls can reach: fixed, so that a curve that moves is seen to move."""
+    machines = ((card["accelerator"], CARD_WATTS, CARD_EUROS), (card["cpu"], CPU_WATTS, CPU_EUROS))
+    low = min(_at_load(LOADS[-1], max(speeds), watts[0], euros[0]) for speeds, watts, euros in machines)
+    high = max(_at_load(LOADS[0], min(speeds), watts[1], euros[1]) for speeds, watts, euros in machines)
+    return low / 1.3, high * 1.3
 
 
 def _at_load(load: float, speed: float, watts: float, euros_per_hour: float) -> float:

@@ -53,6 +53,8 @@ def scaling_playground() -> Playground:
             left.plot(every, gains, color=plots.BLUE, label="Amdahl with overhead")
             left.plot([cores], [gain], "o", color=plots.ORANGE, zorder=3)
             left.set(xlabel="cores", title="speed-up", xlim=(0, MOST), ylim=(0, max(4, 1.4 * max(gains))))
+            left.set_xticks(range(0, MOST + 1, 16))
+            left.locator_params(axis="y", nbins=5)  # each tick takes a millisecond to lay out and draw
             _times(right, cores, serial, overhead)
         plots.legend(fig, ncols=6)
         text = Message(
@@ -101,3 +103,4 @@ def _times(ax, cores: int, serial: float, overhead: float) -> None:
     ax.barh([1], [1], color=plots.REFERENCE, height=0.4)
     ax.set_yticks([0, 1], [f"{cores} cores", "1 core"])
     ax.set(title="time, one core = 1", xlim=(0, max(1.05, start)), ylim=(-0.6, 1.6))
+    ax.locator_params(axis="x", nbins=5)
