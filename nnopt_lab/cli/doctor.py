@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from nnopt_lab import requirements
 from nnopt_lab.course.kit import kit
+from nnopt_lab.course.lab_language import missing_pack
 from nnopt_lab.environment import CLONE, has_nvidia
 from nnopt_lab.workbench import cores
 from nnopt_lab.workbench.language import _, counted, translated_sentences
@@ -193,6 +194,8 @@ def _language() -> Iterator[Finding]:
     name = locale.setlocale(locale.LC_CTYPE, None)
     is_unicode = output.lower().replace("-", "").startswith("utf")
     cure = "" if is_unicode else _("some characters will show as “?”: export LC_ALL=C.UTF-8")
+    if is_unicode and (pack := missing_pack()):
+        cure = _("JupyterLab's own menus stay English without its language pack: pip install {pack}", pack=pack)
     # Translators put the name of their language here.
     found = _("English; locale {locale}, output in {encoding}", locale=name, encoding=output)
     yield Finding(_("language"), found, cure)

@@ -16,7 +16,7 @@ from nnopt_lab.course.claims import claim
 from nnopt_lab.course.display import show
 from nnopt_lab.course.exercises import Question, exercises, questions
 from nnopt_lab.course.failed_cells import failed_card
-from nnopt_lab.course.help import HINTS, HelpCard, take_hint
+from nnopt_lab.course.help import HINTS, HelpCard, take_hint, titled_hint
 from nnopt_lab.course.input_rows import input_rows
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.lesson_card import lesson_card
@@ -102,7 +102,7 @@ def yours_or_ours(id: str):
 
 @seen
 def hint(id: str) -> Card:
-    """Show the next of an exercise's three hints; after the third, start again with the first."""
+    """Show the next of an exercise's three hints, and fold those before it; after the third, the third again."""
     if _known(id, questions()):
         allowed = _allowed(questions()[id])
         asked = _("Answer with {allowed}. A wrong answer gets a comment and costs no points.", allowed=allowed)
@@ -112,7 +112,8 @@ def hint(id: str) -> Card:
     exercise, place = exercises()[id], take_hint(id)
     which = {"place": place + 1, "count": HINTS, "exercise": translated(exercise.title)}
     lines = (translated(exercise.hints[place]), _("Hints and further tries cost no points."))
-    return Card(_("Hint {place} of {count}: {exercise}", **which), "neutral", lines)
+    earlier = tuple(titled_hint(exercise, n) for n in range(place))
+    return Card(_("Hint {place} of {count}: {exercise}", **which), "neutral", lines, earlier)
 
 
 @seen

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from nnopt_lab.workbench.language import _
-from nnopt_lab.workbench.language.typography import HAN
+from nnopt_lab.workbench.language.typography import HAN, has_ideographs
 
 # One accent per mood: white text on it has a contrast of at least 4.5, and it has one of 3 on a light or dark page.
 ACCENTS = {"good": "#00805d", "bad": "#c04c00", "neutral": "#0072b2", "quiet": "#6e6e6e"}
@@ -87,7 +87,8 @@ def inline(text: str) -> str:
 
 
 def _emphasised(text: str) -> str:
-    return EMPHASIS.sub(r"<em>\1</em>", text)
+    tag = "strong" if has_ideographs(text) else "em"  # Chinese fonts have no italics
+    return EMPHASIS.sub(rf"<{tag}>\1</{tag}>", text)
 
 
 def _line(line: Line) -> str:

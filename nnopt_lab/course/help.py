@@ -41,11 +41,16 @@ class HelpCard(Card):
 
 
 def take_hint(id: str) -> int:
-    """Record a hint, and return its place, 0 to 2; after the third, the first one comes again."""
+    """Record a hint, and return its place, 0 to 2; after the third, that of the third again."""
     with record.change() as contents:
-        shown = contents["hints"].get(id, 0)
-        contents["hints"][id] = shown + 1
-    return shown % HINTS
+        place = min(contents["hints"].get(id, 0), HINTS - 1)
+        contents["hints"][id] = place + 1
+    return place
+
+
+def titled_hint(exercise: Exercise, place: int) -> tuple[str, str]:
+    """A hint's title, which counts it, and its text."""
+    return _("Hint {place} of {count}", place=place + 1, count=HINTS), translated(exercise.hints[place])
 
 
 def box(card: HelpCard):
@@ -57,7 +62,7 @@ def box(card: HelpCard):
     shown, folds, static = (widgets.HTML(value, _dom_classes=[CURRENT]) for value in (without_line, _folds(id), ""))
     static.layout.display = "none"  # seen only in a saved notebook
     button = widgets.Button(tooltip=_("Hints cost no points"), layout={"width": "auto", "align_self": "flex-start"})
-    how = f'<em style="margin-left:18px;{FONT}">{_("Run this cell for a hint.")}</em>'
+    how = f'<span style="margin-left:18px;opacity:0.75;{FONT}">{_("Run this cell for a hint.")}</span>'
 
     def update() -> None:
         taken = _taken(id)
@@ -78,14 +83,7 @@ def box(card: HelpCard):
 def _folds(id: str, newest_open: bool = False) -> str:
     """The hints taken so far, and the solution or what is missing for it, in HTML."""
     exercise, taken = exercises()[id], _taken(id)
-    hints = [
-        fold(
-            _("Hint {place} of {count}", place=n + 1, count=HINTS),
-            translated(exercise.hints[n]),
-            newest_open and n == taken - 1,
-        )
-        for n in range(taken)
-    ]
+    hints = [fold(*titled_hint(exercise, n), newest_open and n == taken - 1) for n in range(taken)]
     after = [fold(summary, line) for summary, line in _solution(exercise)] if taken == HINTS else []
     return f'<div style="margin:0 0 4px 18px;{FONT}">{"".join(hints + after)}</div>' if hints else ""
 

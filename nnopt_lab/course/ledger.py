@@ -148,7 +148,6 @@ class Ledger:
             if any(p.is_noisy for p in self.made.values()):
                 label = _("guess ÷ measured\nleft of 1 too low, right of 1 too high; hollow: too noisy to judge")
             ax.set_xlabel(label)
-            ax.set_title(self.summary, loc="right")
         alt = _("Each guess divided by what was measured; a guess on the line at 1 was right.")
         return plots.finish(fig, alt, measured="x")
 

@@ -5,6 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from nnopt_lab.course.lab_language import config_folders
 from nnopt_lab.workbench.language import VARIABLE, spoken_language
 from nnopt_lab.workbench.paths import PACKAGE
 
@@ -15,12 +16,15 @@ FOLDER = ".jupyter"  # in the workspace, if the home folder can't be written
 def server_environment(workspace: Path) -> dict[str, str]:
     """This process's variables, and those that the server needs.
 
-    Files are read as UTF-8 in every locale, the language is that of this process, and Jupyter finds the course's kernel
-    before others of that name. Where Jupyter, IPython or matplotlib cannot write their own folders, as in a read-only
-    home, they get folders in the workspace.
+    Files are read as UTF-8 in every locale, the language is that of this process, also that of JupyterLab's menus if
+    its pack is installed, and Jupyter finds the course's kernel before others of that name. Where Jupyter, IPython or
+    matplotlib cannot write their own folders, as in a read-only home, they get folders in the workspace.
     """
     variables = os.environ | {"NNOPT_WORKSPACE": str(workspace), "PYTHONUTF8": "1", VARIABLE: spoken_language()}
     variables["JUPYTER_PATH"] = os.pathsep.join(filter(None, (str(KERNELS), os.environ.get("JUPYTER_PATH"))))
+    if folders := config_folders():
+        usual = os.environ.get("JUPYTER_CONFIG_PATH")
+        variables["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, (usual, *folders)))
     for name, usual in _usual_folders().items():
         if not is_writable(usual):
             folder = workspace / FOLDER / name.lower()

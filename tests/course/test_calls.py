@@ -212,17 +212,13 @@ def test_a_slip_of_the_pen_is_met_with_the_right_name():
     assert "start.conv_parameters" in check(EXERCISE.reference, ID).lines[0]
 
 
-def test_hints_come_in_order_and_begin_again(noted):
-    cards = [hint(ID) for _ in range(5)]
-    assert [card.title[:11] for card in cards] == [
-        "Hint 1 of 3",
-        "Hint 2 of 3",
-        "Hint 3 of 3",
-        "Hint 1 of 3",
-        "Hint 2 of 3",
-    ]
-    assert [card.lines[0] for card in cards[:3]] == list(EXERCISE.hints)
-    assert noted("hints", ID) == 5
+def test_hints_come_in_order_with_those_before_and_stay_at_the_third(noted):
+    cards = [hint(ID) for _ in range(5)]  # the record knows, so that a new kernel goes on
+    assert [card.title[:11] for card in cards] == [f"Hint {n} of 3" for n in (1, 2, 3, 3, 3)]
+    assert [card.lines[0] for card in cards] == [EXERCISE.hints[n] for n in (0, 1, 2, 2, 2)]
+    assert [len(card.folds) for card in cards] == [0, 1, 2, 2, 2]
+    assert cards[2].folds == tuple((f"Hint {n + 1} of 3", EXERCISE.hints[n]) for n in (0, 1))
+    assert noted("hints", ID) == 3
 
 
 def test_a_hint_says_what_it_costs_and_that_questions_have_none(own_workspace):

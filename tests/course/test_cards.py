@@ -89,20 +89,20 @@ def test_hostile_text_is_text_wherever_it_stands(place):
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0\r")))
 def test_any_text_comes_back_from_its_html(text):
     page = Page(inline(text))
-    assert set(page.tags) <= {"code", "em"}
+    assert set(page.tags) <= {"code", "em", "strong"}
     assert page.text.replace("`", "").replace("*", "") == text.replace("`", "").replace("*", "")
 
 
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("你打分的是*输入*通道", "你打分的是<em>输入</em>通道"),
-        ("*输入*通道和*输出 x*。", "<em>输入</em>通道和<em>输出 x</em>。"),
-        ("用 *one* 和 *two*", "用 <em>one</em> 和 <em>two</em>"),
+        ("你打分的是*输入*通道", "你打分的是<strong>输入</strong>通道"),
+        ("*输入*通道和*输出 x*。", "<strong>输入</strong>通道和<strong>输出 x</strong>。"),
+        ("用 *one* 和 *two*", "用 <strong>one</strong> 和 <strong>two</strong>"),
         ("宽 * 高 * 深", "宽 * 高 * 深"),
         ("3*4*5 个，2**n 个", "3*4*5 个，2**n 个"),
         ("a*b*c", "a*b*c"),
-        ("`a*b*`和*权重*", "<code>a*b*</code>和<em>权重</em>"),
+        ("`a*b*`和*权重*", "<code>a*b*</code>和<strong>权重</strong>"),
     ],
 )
 def test_emphasis_needs_no_space_beside_chinese_characters(text, shown):

@@ -228,7 +228,7 @@ def test_a_cell_that_fails_half_way_leaves_nothing_for_the_next(cell):
     ("text", "shown"),
     [
         ("`to_int8` is off by half a step.", "<code>to_int8</code> is off by half a step."),
-        ("`to_int8` 还原的*权重*", "<code>to_int8</code> 还原的<em>权重</em>"),
+        ("`to_int8` 还原的*权重*", "<code>to_int8</code> 还原的<strong>权重</strong>"),
         ("`a < b` holds", "<code>a &lt; b</code> holds"),
         ("3*4*5, a * b and an odd ` stay", "3*4*5, a * b and an odd ` stay"),
     ],

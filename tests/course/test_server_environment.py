@@ -1,5 +1,6 @@
 """JupyterLab's folders: its own where they can be written, the workspace's where they can't."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from nnopt_lab.course.lab_language import missing_pack
 from nnopt_lab.course.server_environment import is_writable, server_environment
+from nnopt_lab.workbench.language import set_language
 
 NAMES = ("JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR", "MPLCONFIGDIR")
 
@@ -58,3 +61,21 @@ def test_jupyter_really_writes_there(home, tmp_path, monkeypatch):
 
 def test_no_trace_is_left_where_it_is_tried(tmp_path):
     assert is_writable(tmp_path / "a" / "b") and not os.listdir(tmp_path)
+
+
+def test_jupyterlab_s_menus_are_chinese_if_their_pack_is_installed(home, tmp_path, chinese, monkeypatch):
+    chinese({})
+    assert missing_pack() == "jupyterlab-language-pack-zh-CN"
+    assert "JUPYTER_CONFIG_PATH" not in server_environment(tmp_path / "work")
+    pack = tmp_path / "packs" / "jupyterlab_language_pack_zh_CN"
+    pack.mkdir(parents=True)
+    (pack / "__init__.py").touch()
+    monkeypatch.syspath_prepend(pack.parent)
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(tmp_path))
+    usual, folder = server_environment(tmp_path / "work")["JUPYTER_CONFIG_PATH"].split(os.pathsep)
+    assert usual == str(tmp_path) and missing_pack() == ""
+    [settings] = (Path(folder) / "labconfig").iterdir()
+    assert settings.name == "default_setting_overrides.json"
+    assert json.loads(settings.read_text()) == {"@jupyterlab/translation-extension:plugin": {"locale": "zh_CN"}}
+    set_language("en")
+    assert server_environment(tmp_path / "work")["JUPYTER_CONFIG_PATH"] == str(tmp_path)

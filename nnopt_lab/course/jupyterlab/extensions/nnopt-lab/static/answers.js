@@ -99,7 +99,8 @@ const answer = async (app, panel, cell, literal) => {
 export const plainNumber = typed => typed.normalize('NFKC').trim().replace(',', '.').replace('−', '-')
   .replace(/\s*%$/, '');
 
-const withColon = label => label + (/[\u3400-\u9fff]$/.test(label) ? '：' : ':');
+export const HAN = /[\u3400-\u9fff]/; // Chinese characters
+const withColon = label => label + (HAN.test(label) ? '：' : ':');
 
 const letters = (asks, give) => asks.choices.map(letter => make('button', {
   type: 'button', textContent: letter, ariaLabel: `${asks.label}: ${letter}`, onclick: () => give(`"${letter}"`)

@@ -11,11 +11,17 @@
     document.head.append(link);
   };
 
+  // With it, the browser takes a Chinese font's glyphs, and the style sheet slants none of them.
+  const tellLanguage = (node, text, chinese) => {
+    if (chinese.test(text)) node.lang = 'zh';
+  };
+
   // JupyterLab does not notice that a kernel has written a file that is open.
-  const reloadStartPage = async app => {
+  const reloadStartPage = async (app, parts) => {
     for (const { context, isVisible, node } of app.shell.widgets('main')) {
       const isStartPage = context?.path?.split('/').pop() === START_PAGE; // also in a language's own folder
       if (isStartPage) node.classList.add('nnopt-start');
+      if (isStartPage) tellLanguage(node, context.model.toString(), parts.HAN);
       if (!isStartPage || !isVisible || document.hidden || context.model.dirty) continue;
       const found = await app.serviceManager.contents.get(context.path, { content: false });
       if (found.last_modified !== context.contentsModel?.last_modified) await context.revert();
@@ -118,10 +124,12 @@
       app.docRegistry.addWidgetExtension('Notebook', {
         createNew: (panel, context) => {
           keepClean(context);
+          context.ready.then(() => tellLanguage(panel.node, context.model.cells.get(0).sharedModel.getSource(), parts.HAN))
+            .catch(() => {});
           returnToPlace(panel, context).catch(() => {}); // the notebook may be damaged, or closed at once
         }
       });
-      const follow = () => reloadStartPage(app).catch(() => {}); // the page may have been renamed or deleted
+      const follow = () => reloadStartPage(app, parts).catch(() => {}); // the page may have been renamed or deleted
       app.shell.currentChanged?.connect(follow);
       setInterval(follow, 1000 * SECONDS);
       let waiting = 0;
