@@ -34,3 +34,16 @@ def test_a_comment_says_that_a_word_is_no_term(tiny):
     entry.msgstr, entry.tcomment = "有 3 个。", "other: bit, Layer"
     catalogs.po_file(LESSON, "zh").write_text(catalogs.as_text(catalog), encoding="utf-8")
     assert review(LESSON, "zh") == []
+
+
+def test_words_that_a_docstring_keeps_are_names_and_no_terms(tiny):
+    path = catalogs.po_file(LESSON, "zh")
+    path.parent.mkdir(parents=True)
+    (path.parent / "glossary.csv").write_text("English,translation,note\nweight,权重,\n", encoding="utf-8")
+    path.write_text(
+        '#. docstring\nmsgid "weight: float [N], a layer\'s weights."\nmsgstr "weight：float [N]，一层的权重。"\n\n'
+        '#. docstring\nmsgid "The weight, float [N]."\nmsgstr "参数，float [M]。"\n',
+        encoding="utf-8",
+    )
+    [found] = review(LESSON, "zh")
+    assert found.english.startswith("The weight") and len(found.problems) == 3
