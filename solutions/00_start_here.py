@@ -25,6 +25,7 @@ from torch import nn
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import predict, reveal
+from nnopt_lab.lessons.start_here.bug_hunt import mark_bugs
 from nnopt_lab.lessons.start_here.playground import layer_playground
 from nnopt_lab.workbench import data, diagrams, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
@@ -252,7 +253,8 @@ claim(
 # ## 4. A bug hunt
 #
 # Here is a program that promises to train the network "in parallel" and to *quantise* it, that is, to store its weights
-# as small integers. We wrote it, but every bug in it comes from the article. Read it first. How many bugs do you see?
+# as small integers. We wrote it, but every bug in it comes from the article. Read it, and then
+# mark the lines in which you see a bug; the cell below it compares.
 #
 # ```python
 #  1  class Net(nn.Module):
@@ -277,7 +279,11 @@ claim(
 # 20  loss.backward()
 # 21  optimizer.step()
 # ```
-#
+
+# %%
+mark_bugs()
+
+# %% [markdown]
 # Take the bugs one by one: answer each question below before you open its answer.
 #
 # This helper runs one line and prints the error:

@@ -13,7 +13,7 @@ import html
 import sys
 from dataclasses import dataclass
 
-from nnopt_lab.course import record, session, timing_claims
+from nnopt_lab.course import other_kernels, record, session, timing_claims
 from nnopt_lab.course.cards import ACCENTS, FONT, WIDTH, inline
 from nnopt_lab.course.cell_output import shell
 from nnopt_lab.course.timing_claims import NOT_JUDGED
@@ -79,6 +79,8 @@ class Statement:
     def html(self) -> str:
         """The line without its frame; the text's further lines begin below its first."""
         note = f"<br>{inline(self.note)}" if self.note else ""
+        if note and self.holds == NOT_JUDGED:
+            note += other_kernels.offer()
         sign = f"{_timed()} " if self.timing else ""
         return (
             f'<div{_CLASS if self.timing else ""} style="padding-left:1.8em;text-indent:-1.8em;margin-top:2px"><strong '

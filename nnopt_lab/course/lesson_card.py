@@ -3,7 +3,7 @@
 import html
 from dataclasses import dataclass
 
-from nnopt_lab.course import record
+from nnopt_lab.course import other_kernels, record
 from nnopt_lab.course.cards import Card, inline
 from nnopt_lab.course.exercises import earned_points, exercises, lesson_points, questions
 from nnopt_lab.course.kit import kit
@@ -14,22 +14,21 @@ from nnopt_lab.workbench.language import _, translated
 
 
 @dataclass(frozen=True)
-class LinkedCard(Card):
-    """A card in which one text is a link in HTML.
+class LessonCard(Card):
+    """A card in which one text is a link in HTML; in JupyterLab, it also offers to stop the kernels of other lessons.
 
     Attributes:
-        link: (text, target); the last place of the text in the card is the link. Without a target, there is none.
+        link: (text of the card, target); its last place is the link. Without a target, there is none.
     """
 
     link: tuple[str, str] = ("", "")
 
     def _repr_html_(self) -> str:
-        text, target = self.link
-        card, shown = super()._repr_html_(), inline(text)
-        if not target or shown not in card:
-            return card
-        before, _found, after = card.rpartition(shown)
-        return f'{before}<a href="{html.escape(target)}">{shown}</a>{after}'
+        card, (text, target) = super()._repr_html_(), self.link
+        if target:
+            before, found, after = card.rpartition(inline(text))
+            card = f'{before}<a href="{html.escape(target)}">{found}</a>{after}'
+        return card.removesuffix("</div>") + other_kernels.offer() + "</div>"
 
 
 def lesson_card(name: str, lesson: Lesson) -> Card:
@@ -39,7 +38,7 @@ def lesson_card(name: str, lesson: Lesson) -> Card:
     coming_back, link = _coming_back(name)
     due = [_("Due: {due}.", due=kit().due)] if kit() and kit().due else []
     lines = (coming_back or _what_awaits(name, lesson), *due, *filter(None, [where_progress_stays()]))
-    return LinkedCard(title, "neutral", lines, link=link)
+    return LessonCard(title, "neutral", lines, link=link)
 
 
 def _what_awaits(name: str, lesson: Lesson) -> str:

@@ -66,6 +66,10 @@ class LabPage:
         """The cells that contain a text, in their code or their output."""
         return self.page.locator(".jp-Notebook .jp-Cell", has_text=text)
 
+    def sessions(self) -> list[dict]:
+        """The notebooks that have a kernel on the server, as Jupyter's server tells them."""
+        return self._ask("sessions")
+
     def wait_until_idle(self, seconds: int = SECONDS) -> None:
         """Wait until no cell of the open notebook waits, and no kernel of the server is busy.
 

@@ -2,6 +2,8 @@
 
 import nbformat
 
+from nnopt_lab.course import record
+from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.static_outputs import VIEW
 
 LESSON = "01_pruning.ipynb"
@@ -46,3 +48,58 @@ def test_a_cell_that_runs_first_in_a_new_kernel_says_what_it_needs_and_a_button_
     output.get_by_text("not answered yet").wait_for()
     assert output.get_by_text("is not defined yet").count() == 0
     assert opened.errors == []
+
+
+def test_the_card_of_a_lesson_with_points_leads_to_the_open_section(lab, workspace):
+    name = "06_few_bits"
+    first = next(iter(exercises(name).values()))
+    with record.change(workspace) as contents:
+        contents["exercises"][first.id] = {"passed": True, "points": first.points, "attempts": 1}
+    opened = lab(f"{name}.ipynb")
+    for _ in range(3):
+        opened.page.keyboard.press("Shift+Enter")
+    link = opened.outputs(f"You have {first.points} of ").get_by_role("link").first
+    heading = link.inner_text()
+    link.click()
+    opened.page.locator(".jp-Notebook .jp-Cell.jp-mod-active h2", has_text=heading).wait_for()
+    assert opened.errors == []
+
+
+def test_a_lesson_offers_to_stop_the_kernels_of_others_which_start_again_on_return(lab):
+    opened = lab("04_batch_sizes.ipynb")
+    page, status = opened.page, opened.page.locator("#jp-main-statusbar")
+    page.keyboard.press("Control+Shift+f")
+    page.locator(".jp-DirListing-itemText", has_text="03_learning").dblclick()
+    page.locator(".jp-Notebook:visible h1", has_text="Learning rates").wait_for()
+    status.get_by_text("| Idle").wait_for()
+    for _ in range(3):
+        page.keyboard.press("Shift+Enter")
+    offer = opened.outputs("Lesson 03").locator(".nnopt-others")
+    offer.get_by_text("04_batch_sizes").wait_for()
+    opened.wait_until_idle()
+    offer.get_by_role("button", name="Stop the idle ones").click()
+    offer.wait_for(state="hidden")
+    assert [session["path"] for session in opened.sessions()] == ["03_learning_rates.ipynb"]
+    page.locator(".lm-TabBar-tab", has_text="04_batch_sizes.ipynb").click()
+    status.get_by_text("| Idle").wait_for()
+    assert len(opened.sessions()) == 2 and page.locator(".jp-Dialog").count() == 0
+    assert opened.errors == []
+
+
+CELLS = ("known = 1", "# Explained", "known", "# Failed", "1 / 0")
+
+
+def test_the_contents_mark_a_cell_with_an_error_but_none_with_a_card_that_explains(lab, workspace):
+    make = {True: nbformat.v4.new_markdown_cell, False: nbformat.v4.new_code_cell}
+    made = nbformat.v4.new_notebook(cells=[make[text.startswith("#")](text) for text in CELLS])
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "errors.ipynb")
+    opened = lab("errors.ipynb")
+    for place in (1, 2):
+        opened.page.locator(".jp-Notebook .jp-CodeCell .cm-content").nth(place).click()
+        opened.page.keyboard.press("Control+Enter")
+        opened.wait_until_idle()
+    opened.outputs("is not defined yet").wait_for()
+    marked = opened.page.locator(".jp-tocItem-content[data-running='-0.5']")
+    marked.wait_for()
+    assert marked.all_inner_texts() == ["Failed"]

@@ -1,5 +1,7 @@
 """A lesson as it opens: unchanged until the learner changes it, and where the learner was."""
 
+from itertools import pairwise
+
 import pytest
 
 from nnopt_lab.course.start_page import write
@@ -59,3 +61,31 @@ def test_a_lesson_opens_again_where_the_learner_was_unless_a_link_says_where(lab
     page.wait_for_timeout(2000)
     assert page.evaluate(IN_SIGHT, heading)
     assert opened.errors == []
+
+
+def test_titles_in_the_contents_are_read_in_full_and_a_narrow_window_has_room_for_the_lesson(lab):
+    page = lab("02_convolutions.ipynb").page
+    titles = page.locator(".jp-TableOfContents-tree .jp-tocItem-content")
+    titles.get_by_text("5. Stride instead of pooling, in a trained network").wait_for()
+    boxes = titles.evaluate_all("""titles => titles.map(title => {
+        const { top, bottom } = title.getBoundingClientRect();
+        return [top, bottom, title.scrollWidth <= title.clientWidth];
+    })""")
+    assert all(is_whole for *_, is_whole in boxes)
+    assert all(above[1] <= below[0] + 1 for above, below in pairwise(boxes))
+    for width, is_shown in ((900, False), (1280, True)):
+        page.set_viewport_size({"width": width, "height": 900})
+        titles.first.wait_for(state="visible" if is_shown else "hidden")
+    page.set_viewport_size({"width": 900, "height": 900})
+    titles.first.wait_for(state="hidden")
+    page.locator(".jp-SideBar [title^='Table of Contents']").first.click()
+    titles.first.wait_for()
+
+
+def test_a_folded_cell_shows_its_number_of_execution(lab):
+    opened = lab("04_batch_sizes.ipynb")
+    bar = opened.page.locator(".jp-Notebook .jp-InputPlaceholder .jp-Placeholder-prompt").first
+    bar.get_by_text("[ ]:").wait_for()
+    for _ in range(2):
+        opened.page.keyboard.press("Shift+Enter")
+    bar.get_by_text("[1]:").wait_for()

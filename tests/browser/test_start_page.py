@@ -6,6 +6,7 @@ import pytest
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.start_page import write
+from nnopt_lab.course.workspace import START_PAGE
 
 EXERCISE = exercises()["start.conv_parameters"]
 CELLS = """
@@ -127,3 +128,13 @@ def test_the_open_start_page_follows_the_progress(lab, workspace):
     page.locator(".jp-RenderedMarkdown h2", has_text="What is new").wait_for()
     write(workspace, [])
     page.locator(".jp-RenderedMarkdown h2", has_text="What is new").wait_for(state="detached")
+
+
+def test_the_start_page_follows_a_save_without_a_check(lab):
+    lesson = lab("09_distillation.ipynb")
+    lesson.page.keyboard.press("Escape")
+    lesson.page.keyboard.press("b")
+    lesson.page.locator(".lm-TabBar-tab.lm-mod-current.jp-mod-dirty").wait_for()
+    lesson.save()
+    lesson.open(START_PAGE)
+    lesson.page.locator(".jp-RenderedMarkdown blockquote", has_text="Go on where you were: 09 Distillation").wait_for()

@@ -3,6 +3,7 @@
   const HERE = document.currentScript.src;
   const START_PAGE = 'course.md';
   const SECONDS = 2;
+  const PARTS = ['answers', 'contents', 'folds', 'kernels', 'tasks', 'verdicts'];
   const STYLE = new URL('course.css', HERE);
 
   const addStyle = () => {
@@ -111,7 +112,7 @@
 
   const plugin = parts => ({
     id: 'nnopt-lab:course',
-    description: 'Reloads the start page, returns to places, shows buttons for questions, names controls.',
+    description: 'Reloads the start page, returns to places, shows buttons for questions, names controls, stops kernels.',
     autoStart: true,
     activate: app => {
       parts.begin();
@@ -119,6 +120,10 @@
       app.commands.addCommand('nnopt-lab:run-above-and-this', {
         label: 'Run the cells above and this one',
         execute: () => runAboveAndThis(app.commands)
+      });
+      app.commands.addCommand('nnopt-lab:stop-others', {
+        label: 'Stop the idle kernels of other lessons',
+        execute: () => parts.stopOthers(app)
       });
       addStyle();
       app.docRegistry.addWidgetExtension('Notebook', {
@@ -131,6 +136,9 @@
       });
       const follow = () => reloadStartPage(app, parts).catch(() => {}); // the page may have been renamed or deleted
       app.shell.currentChanged?.connect(follow);
+      app.shell.currentChanged?.connect(() => parts.startAgain(app).catch(() => {})); // JupyterLab says why not
+      app.serviceManager.sessions.runningChanged.connect(() => parts.showOthers(app));
+      app.restored.then(() => parts.fitPanel(app));
       setInterval(follow, 1000 * SECONDS);
       let waiting = 0;
       new MutationObserver(() => {
@@ -140,6 +148,8 @@
           goOnAfterBox(app);
           parts.markTasks();
           parts.offerAnswers(app);
+          parts.numberFolds(app);
+          parts.showOthers(app);
         });
       }).observe(document.body, { childList: true, subtree: true, characterData: true });
     }
@@ -147,13 +157,12 @@
 
   let shared; // JupyterLab's own modules, by name and version
   const sharedModule = async name => (await Object.values(shared[name])[0].get())();
-  const part = file => import(new URL(file, HERE));
   const load = async () => {
-    const [answers, tasks, verdicts, notebooks] = await Promise.all([
-      part('answers.js'), part('tasks.js'), part('verdicts.js'), sharedModule('@jupyterlab/notebook')
-    ]);
-    verdicts.keepCardsInSight(notebooks.NotebookActions);
-    const found = plugin({ ...answers, ...tasks });
+    const parts = await Promise.all(PARTS.map(name => import(new URL(`${name}.js`, HERE))));
+    const together = Object.assign({}, ...parts), notebooks = await sharedModule('@jupyterlab/notebook');
+    together.keepCardsInSight(notebooks.NotebookActions);
+    together.hideExplainedErrors(notebooks.NotebookActions); // before a notebook's contents listen
+    const found = plugin(together);
     return () => ({ __esModule: true, default: found });
   };
   const container = { init: scope => { shared = scope; }, get: load };
