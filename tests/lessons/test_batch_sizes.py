@@ -11,11 +11,13 @@ from torchvision.transforms.v2.functional import crop
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.playground import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.batch_sizes import experiments
-from nnopt_lab.lessons.batch_sizes.playground import batch_playground
+from nnopt_lab.lessons.batch_sizes import playground as playground_module
+from nnopt_lab.lessons.batch_sizes.playground import SIZES, batch_playground
 from nnopt_lab.workbench import data, measure, models
-from tests.lessons.playgrounds import shown
+from tests.lessons.playgrounds import goals, shown, ticks
 
 
 def largest_by_numpy(size1, bytes1, size2, bytes2, limit):
@@ -82,6 +84,49 @@ def test_the_playground_shows_angles_and_speeds_by_size_and_leaves_the_networks_
     for name, model in networks.items():
         assert all(torch.equal(before[name][key], value) for key, value in model.state_dict().items())
         assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    """Measurements by size: 64 pictures point well before training and 256 after, and 16 are nearly the fastest."""
+
+    def measured(network, pictures):
+        needed = 256 if network == "trained" else 64
+        return {
+            size: playground_module._Measured([0.9 if size >= needed else 0.2], 100.0 if size >= 16 else 50.0, size)
+            for size in SIZES
+        }, 100.0
+
+    monkeypatch.setattr(playground_module, "_measured", measured)
+    forget_goals()
+    yield batch_playground({"fresh": "fresh", "trained": "trained"}, data.load("fashion"))
+    forget_goals()
+
+
+def test_the_goal_of_angles_wants_the_smallest_size_of_each_network(made_up):
+    for size in SIZES:
+        shown(made_up, network="fresh", batch_size=size)
+    assert ticks(made_up) == [False, True]
+    shown(made_up, network="trained", batch_size=128)
+    assert not ticks(made_up)[0]
+    shown(made_up, batch_size=256)
+    assert goals(made_up)[0][0] and "fresh 64, trained 256" in goals(made_up)[0][1]
+
+
+def test_the_goal_of_speed_wants_the_smallest_size_and_the_next_smaller_one(made_up):
+    for size, is_reached in ((32, False), (16, False), (64, False), (8, True)):
+        shown(made_up, batch_size=size)
+        assert ticks(made_up)[1] == is_reached
+    assert goals(made_up)[1][1].startswith("16 pictures per batch already reach 100 %")
+
+
+def test_the_goals_of_angles_and_speed_can_be_reached_whatever_was_measured():
+    g = torch.Generator().manual_seed(0)
+    for _ in range(200):
+        found = torch.rand(2, len(SIZES), generator=g).tolist()
+        measured = {s: playground_module._Measured([c], v, 1) for s, c, v in zip(SIZES, *found, strict=True)}
+        assert playground_module._fast(measured, measured)
+        assert playground_module._accurate({"fresh": measured}, {"fresh": measured})
 
 
 def test_the_shipped_race_has_the_shape_that_it_promises():

@@ -8,12 +8,13 @@ from torch.nn import functional as F
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.playground import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.few_bits import experiments
 from nnopt_lab.lessons.few_bits.playground import badly_scaled, equalization_playground
 from nnopt_lab.techniques.quantization.post_training.equalization import equalizing_factors
 from nnopt_lab.workbench import data, models
-from tests.lessons.playgrounds import shown
+from tests.lessons.playgrounds import goals, shown, ticks
 
 
 def straight_through(x, step, low, high):
@@ -95,6 +96,22 @@ def test_the_playground_shows_three_networks_and_what_rounding_leaves_of_them():
     assert min(lines[1]) < min(lines[0]) / 4 and max(lines[1]) == 1
     _, (_, accuracies) = shown(playground, spread=0)
     assert len({bar.get_width() for bar in accuracies.patches[:2]}) == 1  # nothing is scaled
+
+
+def test_goals_of_the_playground():
+    forget_goals()
+    playground = equalization_playground(models.trained("mynet"), data.load("fashion"))
+    shown(playground, bits=8)
+    assert ticks(playground) == [False, False, False]
+    shown(playground, spread=4)
+    assert ticks(playground) == [True, False, False]
+    shown(playground, bits=7, spread=2, scales="channel")
+    assert not ticks(playground)[1], "a spread of 2 is not enough"
+    shown(playground, spread=3)
+    assert ticks(playground) == [True, True, False]
+    shown(playground, bits=2)
+    assert ticks(playground) == [True, True, True]
+    assert "One grid per filter" in goals(playground)[1][1] and "At 2 bits" in goals(playground)[2][1]
 
 
 def test_stochastic_rounding_is_right_on_average():

@@ -13,9 +13,10 @@ from torch.ao.quantization import MinMaxObserver, MovingAverageMinMaxObserver
 
 from nnopt_lab.course.checking import examine, judge_answer
 from nnopt_lab.course.exercises import exercises, questions
+from nnopt_lab.course.playground import forget_goals
 from nnopt_lab.lessons.integers_by_hand.playground import quantization_playground
 from nnopt_lab.workbench import data, models
-from tests.lessons.playgrounds import counts, shown
+from tests.lessons.playgrounds import counts, goals, shown, ticks
 
 
 def observed(smallest, largest, bits):
@@ -186,6 +187,20 @@ def test_the_playground_shows_the_weights_before_and_after_and_the_errors(playgr
         assert [height for height in counts(weights, "quantised") if height] == levels.tolist()
     dashed = [line.get_xdata()[0] for line in errors.lines]
     assert dashed == pytest.approx([-scales.max().item() / 2, scales.max().item() / 2])
+
+
+def test_goals_of_the_playground(playground):
+    shown(playground, layer="classifier.0", bits=4, symmetric=True, scales="one grid per layer")
+    forget_goals()
+    playground.redraw()
+    assert ticks(playground) == [False, False, False]
+    shown(playground, bits=2)
+    assert ticks(playground) == [True, False, False]
+    shown(playground, scales="one grid per 16 inputs")
+    assert ticks(playground) == [True, True, False]
+    shown(playground, bits=3, scales="one grid per layer")
+    assert ticks(playground) == [True, True, True]
+    assert "classifier.0 at 3 bits has 2.0 dB" in goals(playground)[2][1]
 
 
 def test_a_finer_grid_loses_less_and_the_network_stays_as_it_is(playground, network):

@@ -9,12 +9,13 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, ReduceLROnPlat
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.playground import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.learning_rates import experiments, svm
 from nnopt_lab.lessons.learning_rates.playground import learning_rate_playground, noisy_descent
 from nnopt_lab.techniques.training import linear_svm, schedules
 from nnopt_lab.workbench import data
-from tests.lessons.playgrounds import line, shown
+from tests.lessons.playgrounds import goals, line, shown, ticks
 
 
 def optimizer(rate):
@@ -87,6 +88,30 @@ def test_the_playground_says_what_diverges(playground):
     assert text == "loss at the end: <b>diverged</b> (constant rate at the same peak: diverged)"
     text, (above, _) = shown(playground, momentum=0.9)  # which moves the border from 2 / 20 to 2 (1 + 0.9) / 20
     assert "diverged" not in text and above.lines[1].get_ydata() == pytest.approx([0.19, 0.19])
+
+
+def test_goals_of_the_playground(playground):
+    shown(playground, schedule="cosine", peak_rate=0.04, momentum=0.0, steps=300)
+    forget_goals()
+    playground.redraw()
+    assert ticks(playground) == [False, False, False]
+    shown(playground, peak_rate=0.12)
+    assert ticks(playground) == [True, False, False]
+    shown(playground, peak_rate=0.04, steps=30)
+    assert ticks(playground) == [True, True, False]
+    shown(playground, momentum=0.5, peak_rate=0.1, steps=300)
+    assert not ticks(playground)[2], "0.1 is not above the limit"
+    shown(playground, peak_rate=0.12)
+    assert ticks(playground) == [True, True, True]
+    assert "from 0.1 to 0.15" in goals(playground)[2][1]
+
+
+@pytest.mark.parametrize("steps", [30, 1000])
+def test_without_momentum_no_constant_rate_above_the_limit_reaches_the_goal(playground, steps):
+    shown(playground, schedule="constant", momentum=0.0, peak_rate=0.105, steps=steps)
+    forget_goals()
+    playground.redraw()
+    assert not ticks(playground)[2]
 
 
 def test_a_descent_without_noise_is_the_formula():

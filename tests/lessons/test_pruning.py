@@ -12,13 +12,14 @@ from torch.nn.utils import prune
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.playground import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.pruning.exercises import remove_filters
 from nnopt_lab.lessons.pruning.experiments import SEEDS, SPARSITIES, Concatenating, layer_graph
-from nnopt_lab.lessons.pruning.playground import METHODS, pruning_playground
+from nnopt_lab.lessons.pruning.playground import METHODS, RANDOM, WHOLE, pruning_playground
 from nnopt_lab.techniques import pruning
 from nnopt_lab.workbench import data, measure, models
-from tests.lessons.playgrounds import counts, shown
+from tests.lessons.playgrounds import counts, goals, shown, ticks
 
 
 def mask_by_torch(weight, keep):
@@ -96,6 +97,30 @@ def test_the_playground_shows_the_weights_that_a_method_leaves(playground, metho
         assert torch.equal(stays, pruned.classifier[0].weight != 0)
     assert (weights.get_xlabel(), weights.get_yscale()) == ("weight", "log")
     assert mask.get_title() == "classifier.0: white weights stay"
+
+
+def test_goals_of_the_playground(playground):
+    shown(playground, method=WHOLE, pruned=0.9)
+    forget_goals()
+    playground.redraw()
+    assert ticks(playground) == [False, False, False]
+    shown(playground, pruned=0.98)
+    assert ticks(playground) == [True, False, False]
+    shown(playground, method=RANDOM, pruned=0.2)
+    assert ticks(playground) == [True, True, False]
+    shown(playground, method="whole filters, L2", pruned=0.3)
+    assert ticks(playground) == [True, True, True]
+    collapsed, by_chance, smaller = (sentence for _, sentence in goals(playground))
+    assert "without 98 % of the weights" in collapsed and "without 20 %, chosen at random" in by_chance
+    assert "only missing filters save it" in smaller
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if "filters" not in name])
+def test_zeros_never_make_the_playground_s_file_smaller(playground, method):
+    shown(playground, method=method, pruned=0.1)
+    forget_goals()
+    playground.redraw()
+    assert not ticks(playground)[2]
 
 
 def test_at_sparsity_0_the_playground_shows_the_dense_network(playground):

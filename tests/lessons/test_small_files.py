@@ -13,12 +13,13 @@ from scipy.ndimage import mean
 
 from nnopt_lab.course.checking import examine, judge_answer
 from nnopt_lab.course.exercises import exercises, questions
+from nnopt_lab.course.playground import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.small_files import experiments
 from nnopt_lab.lessons.small_files.playground import compression_playground
 from nnopt_lab.techniques.quantization import deep_compression
 from nnopt_lab.workbench import data, models
-from tests.lessons.playgrounds import shown
+from tests.lessons.playgrounds import goals, shown, ticks
 
 
 def by_autograd(gradient, labels, clusters):
@@ -121,6 +122,21 @@ def test_the_playground_shows_the_bytes_of_the_file_by_part():
     smaller, (ax,) = shown(playground, bits=1)
     assert sum(bar.get_width() for bar in ax.patches) < total
     assert int(smaller.split("<b>")[1].split(" bytes")[0].replace(",", "")) < total
+
+
+def test_goals_of_the_playground():
+    forget_goals()
+    playground = compression_playground(models.trained("mynet"), data.load("fashion"))
+    assert ticks(playground) == [False, False, False]
+    shown(playground, **{"zeros,_%": 95})
+    assert ticks(playground) == [True, False, False]
+    shown(playground, **{"zeros,_%": 90}, bits=1)
+    assert ticks(playground) == [True, True, True]
+    tiny, two_values, positions = (sentence for _, sentence in goals(playground))
+    assert "95 % zeros and 3 bits" in tiny and "With 90 % zeros" in two_values
+    _, (ax,) = shown(playground)
+    values, places = (ax.patches[n].get_width() for n in (0, 1))
+    assert f"{places:,.0f} bytes say where" in positions and f"{values:,.0f} what they are" in positions
 
 
 def test_no_value_lies_half_way_between_two_centroids():

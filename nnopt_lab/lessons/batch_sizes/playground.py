@@ -12,12 +12,14 @@ from torch import nn
 from nnopt_lab.course.playground import Playground, choice
 from nnopt_lab.techniques.training import noise_scale
 from nnopt_lab.workbench import data, measure, plots
-from nnopt_lab.workbench.language import Message
+from nnopt_lab.workbench.language import Message, _, translated
 from nnopt_lab.workbench.progress_bar import progress_bar
 
 SIZES = [2, 4, 8, 16, 32, 64, 128, 256, 512]
 COUNT = 4096  # pictures of the true gradient
 PART = 128  # pictures per part of it; larger batches are means of parts
+ACCURATE = 0.7  # cosine with the true gradient
+NEARLY = 0.8  # of the highest speed
 MOST_BATCHES, MOST_SEEN = 24, 1024  # of smaller ones, batches and pictures per size
 
 
@@ -57,10 +59,19 @@ def batch_playground(networks: dict[str, nn.Module], pictures: data.Pictures) ->
             "On the left, the larger a batch, the better its gradient points; on the right, pictures per second.",
             measured="y",
         )
-        return fig, text
+        found = [_accurate(measured, seen), _fast(measured[network], seen[network])]
+        return fig, text, found
 
+    goals = [
+        _("For each network, find the smallest batch size with a median cosine above {cosine}.", cosine=ACCURATE),
+        _(
+            "Find the smallest batch size with {percent} % of the highest speed. Look at the next smaller one, too.",
+            percent=round(100 * NEARLY),
+        ),
+    ]
     return Playground(
         draw,
+        goals,
         network=widgets.Dropdown(options=list(networks), description="network"),
         batch_size=choice("batch size", SIZES, 32),
     )
@@ -89,6 +100,36 @@ def _measured(network: nn.Module, pictures: data.Pictures) -> tuple[dict[int, _M
     return measured, scale
 
 
+def _smallest(measured: dict[int, _Measured], is_enough: Callable[[_Measured], bool]) -> int:
+    """The smallest size that is enough, or the largest if none is."""
+    return next((size for size in sorted(measured) if is_enough(measured[size])), max(measured))
+
+
+def _accurate(measured: dict[str, dict[int, _Measured]], seen: dict[str, dict[int, _Measured]]) -> str:
+    """A sentence if, for each network, the smallest size whose gradient points well was seen."""
+    sizes = {name: _smallest(of, lambda m: median(m.cosines) > ACCURATE) for name, of in measured.items()}
+    if not all(size in seen[name] for name, size in sizes.items()):
+        return ""
+    return _(
+        "These suffice: {sizes}. Near the end of training the gradient is small beside its noise, so it takes more "
+        "pictures to find its direction.",
+        sizes=_(", ").join(f"{translated(name)} {size}" for name, size in sizes.items()),
+    )
+
+
+def _fast(measured: dict[int, _Measured], seen: dict[int, _Measured]) -> str:
+    """A sentence if the smallest size that is nearly as fast as the fastest, and the next smaller one, were seen."""
+    highest = max(m.speed for m in measured.values())
+    size = _smallest(measured, lambda m: m.speed >= NEARLY * highest)
+    if not {size, max((other for other in measured if other < size), default=size)} <= seen.keys():
+        return ""
+    return _(
+        "{size} pictures per batch already reach {percent} % of the highest speed. A larger batch saves little time.",
+        size=size,
+        percent=round(100 * measured[size].speed / highest),
+    )
+
+
 def _timed(gradient: Callable, batches: torch.Tensor) -> tuple[torch.Tensor, list[float]]:
     """The gradients of batches, and the seconds of each."""
     gradients, seconds = [], []
@@ -114,7 +155,7 @@ def _bytes(network: nn.Module, pictures: data.Pictures) -> tuple[int, int]:
 def _angles(ax, seen: dict[int, _Measured], scale: float, batch_size: int) -> None:
     sizes = torch.logspace(0, 10, 50, base=2)
     ax.plot(sizes, (1 + scale / sizes) ** -0.5, color=plots.REFERENCE, label="$1/\\sqrt{1 + B_{simple}/B}$")
-    for size, (cosines, *_) in sorted(seen.items()):
+    for size, (cosines, *_rest) in sorted(seen.items()):
         color = plots.ORANGE if size == batch_size else plots.BLUE
         ax.plot([size] * len(cosines), cosines, "o", color=color, markersize=4, alpha=0.5)
     ax.set(ylim=(-0.35, 1.05), xlabel="batch size", title="cosine with the true gradient, one dot per batch")

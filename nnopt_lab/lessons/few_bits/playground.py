@@ -12,8 +12,13 @@ from nnopt_lab.course.playground import Playground, slider
 from nnopt_lab.techniques import quantization
 from nnopt_lab.techniques.quantization.post_training import equalize
 from nnopt_lab.workbench import data, plots, training
+from nnopt_lab.workbench.language import _
 
 COLORS = (plots.REFERENCE, plots.RED, plots.GREEN)
+MOST_BITS = 8
+BROKEN = 50  # accuracy, %
+CLOSE, WORSE = 3, 5  # points
+APART = 3  # spread that is worth rescuing
 
 
 @torch.no_grad()
@@ -86,14 +91,74 @@ def equalization_playground(model: nn.Module, pictures: data.Pictures) -> Playgr
             "on the right, bars of accuracy.",
             trained="xy",
         )
-        return fig, text
+        trained, apart, equalised = accuracies
+        found = [
+            _broken(spread, bits, apart, equalised),
+            _by_filter(spread, bits, per, apart, before),
+            _worse(bits, trained, equalised),
+        ]
+        return fig, text, found
 
+    goals = [
+        _(
+            "Find a spread at which even {bits} bits leave the badly scaled copy with less than {percent} %.",
+            bits=MOST_BITS,
+            percent=BROKEN,
+        ),
+        _(
+            "At a spread of {spread}, bring the badly scaled copy, not equalised, within {points} points of float.",
+            points=CLOSE,
+            spread=APART,
+        ),
+        _(
+            "Find a setting in which the equalised network is {points} points worse than the one as trained.",
+            points=WORSE,
+        ),
+    ]
     return Playground(
         draw,
+        goals,
         layer=widgets.Dropdown(options=list(layers), value=list(layers)[1], description="layer"),
         spread=slider("spread", 0, 6, 3),
-        bits=slider("bits", 2, 8, 6),
+        bits=slider("bits", 2, MOST_BITS, 6),
         per=widgets.Dropdown(
             options={"one grid per layer": "tensor", "one grid per filter": "channel"}, description="scales"
         ),
+    )
+
+
+def _broken(spread: int, bits: int, apart: float, equalised: float) -> str:
+    if bits < MOST_BITS or apart >= BROKEN:
+        return ""
+    return _(
+        "At a spread of {spread}, {bits} bits leave {apart} %, and {equalised} % after equalisation. Both networks "
+        "compute the same function in float.",
+        spread=spread,
+        bits=bits,
+        apart=f"{apart:.1f}",
+        equalised=f"{equalised:.1f}",
+    )
+
+
+def _by_filter(spread: int, bits: int, per: str, apart: float, before: float) -> str:
+    if per != "channel" or spread < APART or apart < before - CLOSE:
+        return ""
+    return _(
+        "One grid per filter does it, because each filter has a range of its own: {apart} % at {bits} bits and a "
+        "spread of {spread}.",
+        apart=f"{apart:.1f}",
+        bits=bits,
+        spread=spread,
+    )
+
+
+def _worse(bits: int, trained: float, equalised: float) -> str:
+    if equalised > trained - WORSE:
+        return ""
+    return _(
+        "At {bits} bits, the equalised network has {equalised} %, and the network as trained {trained} %: equalisation "
+        "helps only where ranges differ.",
+        bits=bits,
+        equalised=f"{equalised:.1f}",
+        trained=f"{trained:.1f}",
     )

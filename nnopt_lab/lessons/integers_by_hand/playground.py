@@ -10,13 +10,18 @@ from torch import nn
 from nnopt_lab.course.playground import Playground, slider
 from nnopt_lab.techniques import quantization
 from nnopt_lab.workbench import data, plots, training
-from nnopt_lab.workbench.language import Message
+from nnopt_lab.workbench.language import Message, _, translated
 
 GRANULARITIES = {
     "one grid per layer": ("tensor", None),
     "one grid per filter": ("channel", None),
     "one grid per 16 inputs": ("group", 16),
 }
+
+COARSEST = next(iter(GRANULARITIES))
+FEW_BITS = 2
+BROKEN, RESCUED = 50, 75  # accuracy of the whole network, %
+NOISY, SPARED = 3, 1  # decibels, and the points that such a layer may cost
 
 
 def quantization_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
@@ -68,14 +73,65 @@ def quantization_playground(model: nn.Module, pictures: data.Pictures) -> Playgr
             fig,
             "A bell of weights with spikes at the values of the grid, and a histogram of the rounding errors.",
         )
-        return fig, text
+        found = [
+            _broken(bits, granularity, whole),
+            _rescued(bits, granularity, whole),
+            _forgiven(layer, bits, quantization.signal_to_noise(weight, on_grid), one_accuracy, before),
+        ]
+        return fig, text, found
 
+    goals = [
+        _("Quantise all layers so coarsely that the accuracy falls below {percent} %.", percent=BROKEN),
+        _("Keep {bits} bits for all layers, and reach {percent} %.", bits=FEW_BITS, percent=RESCUED),
+        _(
+            "Find a layer with less than {ratio} dB that costs less than {points} point of accuracy.",
+            ratio=NOISY,
+            points=SPARED,
+        ),
+    ]
     return Playground(
         draw,
+        goals,
         layer=widgets.Dropdown(options=list(layers), value=list(layers)[-2], description="layer"),
         bits=slider("bits", 2, 16, 4),
         granularity=widgets.Dropdown(options=list(GRANULARITIES), description="scales"),
         symmetric=widgets.Checkbox(value=True, description="symmetric"),
+    )
+
+
+def _broken(bits: int, granularity: str, whole: float) -> str:
+    if whole >= BROKEN:
+        return ""
+    return _(
+        "{bits} bits and {granularity}: all layers together leave {accuracy} %.",
+        bits=bits,
+        granularity=translated(granularity),
+        accuracy=f"{whole:.1f}",
+    )
+
+
+def _rescued(bits: int, granularity: str, whole: float) -> str:
+    if bits > FEW_BITS or granularity == COARSEST or whole < RESCUED:
+        return ""
+    return _(
+        "{bits} bits and {granularity}: {accuracy} %. More scales do what more bits would have done.",
+        bits=bits,
+        granularity=translated(granularity),
+        accuracy=f"{whole:.1f}",
+    )
+
+
+def _forgiven(layer: str, bits: int, ratio: float, accuracy: float, before: float) -> str:
+    if ratio >= NOISY or accuracy <= before - SPARED:
+        return ""
+    return _(
+        "{layer} at {bits} bits has {ratio} dB, so the errors are nearly as large as the weights, and yet the accuracy "
+        "is {accuracy} % (before: {before} %).",
+        layer=layer,
+        bits=bits,
+        ratio=f"{ratio:.1f}",
+        accuracy=f"{accuracy:.1f}",
+        before=f"{before:.1f}",
     )
 
 

@@ -10,11 +10,15 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from nnopt_lab.course.playground import Playground, choice, slider
 from nnopt_lab.techniques.training import schedules
 from nnopt_lab.workbench import plots
-from nnopt_lab.workbench.language import Message
+from nnopt_lab.workbench.language import Message, _, translated
 
 CURVATURES = (1.0, 20.0)
 RUNS = 200
 DIVERGED = 1e4
+LIMIT = 2 / max(CURVATURES)  # of a constant rate without momentum
+LOW = 0.1  # loss of a descent that has arrived
+CLEARLY = 2.0  # times the loss
+CONVERGED = 5.0  # more than any noise leaves at a constant rate that does not diverge
 
 
 def learning_rate_playground() -> Playground:
@@ -24,8 +28,8 @@ def learning_rate_playground() -> Playground:
 
     def draw(schedule: str, peak: float, steps: int, momentum: float):
         rates, losses = descent(schedule, peak, steps, momentum)
-        _, constant = descent("constant", peak, steps, momentum)
-        limit = 2 * (1 + momentum) / max(CURVATURES)
+        constant = descent("constant", peak, steps, momentum)[1]
+        limit = (1 + momentum) * LIMIT
         fig, (above, below) = plots.figure(nrows=2, sharex=True, figsize=(8, 5))
         with plots.style():
             above.plot(rates, color=plots.BLUE)
@@ -47,10 +51,21 @@ def learning_rate_playground() -> Playground:
             "The rate over the steps above, and below the loss, beside that of a constant rate.",
             trained="y",
         )
-        return fig, text
+        found = [
+            _beyond(schedule, peak, losses, constant),
+            _too_early(schedule, steps, losses, constant),
+            _by_momentum(peak, momentum, limit, constant),
+        ]
+        return fig, text, found
 
+    goals = [
+        _("Find a peak at which the constant rate diverges and a schedule ends below a loss of {low}.", low=LOW),
+        _("Find a setting in which the constant rate ends at half of the schedule's loss, or less."),
+        _("Make a constant rate above {limit} converge.", limit=f"{LIMIT:g}"),
+    ]
     return Playground(
         draw,
+        goals,
         schedule=widgets.Dropdown(options=list(schedules.SCHEDULES), value="cosine", description="schedule"),
         peak=slider("peak rate", 0.005, 0.2, 0.04, 0.005, ".3f"),
         steps=choice("steps", [30, 100, 300, 1000], 300),
@@ -58,9 +73,52 @@ def learning_rate_playground() -> Playground:
     )
 
 
+def _last(losses: Tensor) -> float:
+    """The mean loss of the last twentieth of the steps."""
+    return float(losses[-max(len(losses) // 20, 1) :].mean())
+
+
 def _end(losses: Tensor) -> str:
-    end = float(losses[-max(len(losses) // 20, 1) :].mean())
+    end = _last(losses)
     return Message("diverged") if end >= DIVERGED / 2 else f"{end:.3g}"
+
+
+def _beyond(schedule: str, peak: float, losses: Tensor, constant: Tensor) -> str:
+    if _last(constant) < DIVERGED / 2 or _last(losses) >= LOW:
+        return ""
+    return _(
+        "At a peak of {peak} the constant rate diverges, but {schedule} ends at {end}. A rate may be too high for a "
+        "while.",
+        peak=f"{peak:.3f}",
+        schedule=translated(schedule),
+        end=_end(losses),
+    )
+
+
+def _too_early(schedule: str, steps: int, losses: Tensor, constant: Tensor) -> str:
+    if schedule == "constant" or _last(losses) >= DIVERGED / 2 or _last(losses) < CLEARLY * _last(constant):
+        return ""
+    return _(
+        "A rate that falls must have time: after {steps} steps, {schedule} ends at {end}, the constant rate at "
+        "{constant}.",
+        steps=steps,
+        schedule=translated(schedule),
+        end=_end(losses),
+        constant=_end(constant),
+    )
+
+
+def _by_momentum(peak: float, momentum: float, limit: float, constant: Tensor) -> str:
+    if peak < LIMIT + 1e-6 or _last(constant) >= CONVERGED:
+        return ""
+    return _(
+        "Momentum {momentum} moves the border from {before} to {limit}, and a constant rate of {peak} ends at {end}.",
+        momentum=f"{momentum:.2f}",
+        before=f"{LIMIT:g}",
+        limit=f"{limit:.3g}",
+        peak=f"{peak:.3f}",
+        end=_end(constant),
+    )
 
 
 def noisy_descent(

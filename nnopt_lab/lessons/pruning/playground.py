@@ -10,9 +10,11 @@ from nnopt_lab.course.playground import Playground, slider
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.pruning import channel_pruning
 from nnopt_lab.workbench import data, measure, plots, training
-from nnopt_lab.workbench.language import Message, joined
+from nnopt_lab.workbench.language import Message, _, joined
 
 BATCH = 32
+COLLAPSE, SPARED = 10, 3  # points of accuracy: lost where it breaks down, and the most to lose for a smaller file
+FEW = 0.3  # share of random weights that is enough for a collapse
 QUICK_GZIP = 6  # its files are up to a tenth larger than those of level 9, which takes half a second
 
 
@@ -20,7 +22,7 @@ def pruning_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
     """Show the weights, a mask, the accuracy, the size and the latency of `model` after pruning."""
     some = pictures.validation[:500]
     batch = pictures.to_input(some.images[:BATCH])
-    dense_accuracy = training.evaluate(model, some, pictures).accuracy
+    dense_accuracy, dense_bytes = training.evaluate(model, some, pictures).accuracy, measure.disk_bytes(model)
     speed_ups: dict[tuple, measure.Ratio] = {}  # by the layers' shapes, because zeros cost as much as other weights
 
     def draw(method: str, sparsity: float):
@@ -49,12 +51,63 @@ def pruning_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
             fig,
             "Histograms of the weights before and after pruning, and a mask whose white dots are weights that stay.",
         )
-        return fig, text
+        lost, size = dense_accuracy - accuracy, measure.disk_bytes(plain)
+        found = [
+            _collapse(method, sparsity, lost, accuracy),
+            _by_chance(method, sparsity, lost, accuracy),
+            _smaller(lost, size, dense_bytes, accuracy),
+        ]
+        return fig, text, found
 
+    goals = [
+        _(
+            "Prune the smallest weights of the whole network until {points} points of accuracy are lost.",
+            points=COLLAPSE,
+        ),
+        _(
+            "Lose {points} points of accuracy with at most {percent} % of the weights.",
+            points=COLLAPSE,
+            percent=round(100 * FEW),
+        ),
+        _("Make the file smaller without compression, and lose at most {points} points.", points=SPARED),
+    ]
     return Playground(
         draw,
+        goals,
         method=widgets.Dropdown(options=list(METHODS), description="method"),
         sparsity=slider("pruned", 0.0, 0.99, 0.9, 0.01, ".0%"),
+    )
+
+
+def _collapse(method: str, sparsity: float, lost: float, accuracy: float) -> str:
+    if method != WHOLE or lost < COLLAPSE:
+        return ""
+    return _(
+        "Accuracy breaks down only late: without {percent} % of the weights it is {accuracy} %.",
+        percent=round(100 * sparsity),
+        accuracy=f"{accuracy:.1f}",
+    )
+
+
+def _by_chance(method: str, sparsity: float, lost: float, accuracy: float) -> str:
+    if method != RANDOM or sparsity > FEW or lost < COLLAPSE:
+        return ""
+    return _(
+        "Which weights matters more than how many: without {percent} %, chosen at random, accuracy is {accuracy} %.",
+        percent=round(100 * sparsity),
+        accuracy=f"{accuracy:.1f}",
+    )
+
+
+def _smaller(lost: float, size: int, dense: int, accuracy: float) -> str:
+    if lost > SPARED or size >= dense:
+        return ""
+    return _(
+        "A zero needs as much space as any other weight, and only missing filters save it: {size} instead of {dense}, "
+        "at {accuracy} %.",
+        size=measure.format_bytes(size),
+        dense=measure.format_bytes(dense),
+        accuracy=f"{accuracy:.1f}",
     )
 
 
@@ -63,10 +116,11 @@ def _keep(model: nn.Module, sparsity: float) -> int:
 
 
 NORMS = {"whole filters, L1": 1, "whole filters, L2": 2}
+WHOLE, RANDOM = "smallest weights, whole network", "random"
 METHODS = {
-    "smallest weights, whole network": lambda m, s, x: pruning.magnitude_prune(m, _keep(m, s)),
+    WHOLE: lambda m, s, x: pruning.magnitude_prune(m, _keep(m, s)),
     "smallest weights, layer by layer": lambda m, s, x: pruning.magnitude_prune(m, _keep(m, s), scope="layer"),
-    "random": lambda m, s, x: pruning.random_prune(m, _keep(m, s)),
+    RANDOM: lambda m, s, x: pruning.random_prune(m, _keep(m, s)),
     **{
         name: lambda m, s, x, norm=norm: channel_pruning.remove_channels(m, x, _kept(m, s, x, norm))
         for name, norm in NORMS.items()

@@ -10,7 +10,7 @@ from nnopt_lab.course.playground import Playground, slider
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.quantization import deep_compression
 from nnopt_lab.workbench import data, measure, plots, training
-from nnopt_lab.workbench.language import Message
+from nnopt_lab.workbench.language import Message, _
 
 PARTS = {
     "values": ("values",),
@@ -18,6 +18,10 @@ PARTS = {
     "code books and tables": ("code books", "Huffman tables"),
     "biases and shapes": ("biases", "header"),
 }
+
+TIMES = 80  # smaller
+SPARED = 3  # points of accuracy
+TWICE = 2  # times as many bytes for positions as for values
 
 
 def compression_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
@@ -52,10 +56,55 @@ def compression_playground(model: nn.Module, pictures: data.Pictures) -> Playgro
             "A bar of the file's bytes, divided into values, positions, code books and tables, biases and shapes.",
             trained="x",
         )
-        return fig, text
+        lost = before - after
+        found = [
+            _tiny(zeros, bits, float_bytes / coded, lost),
+            _two_values(zeros, bits, lost),
+            _mostly_positions(parts["positions"], parts["values"]),
+        ]
+        return fig, text, found
 
+    goals = [
+        _("Make the file {times} times smaller, and lose at most {points} points.", times=TIMES, points=SPARED),
+        _("Give each layer only two values besides 0 (1 bit), and lose at most {points} points.", points=SPARED),
+        _("Find a file whose positions need at least twice as many bytes as its values."),
+    ]
     return Playground(
         draw,
+        goals,
         zeros=slider("zeros, %", 0, 99, 90),
         bits=slider("bits", 1, 8, 3),
+    )
+
+
+def _tiny(zeros: int, bits: int, times: float, lost: float) -> str:
+    if times < TIMES or lost > SPARED:
+        return ""
+    return _(
+        "{times} times smaller with {zeros} % zeros and {bits} bits, for {points} points and without any training.",
+        times=round(times),
+        zeros=zeros,
+        bits=bits,
+        points=f"{lost:.1f}",
+    )
+
+
+def _two_values(zeros: int, bits: int, lost: float) -> str:
+    if bits > 1 or lost > SPARED:
+        return ""
+    return _(
+        "With {zeros} % zeros, two more values per layer cost {points} points. Without zeros they cost far more, since "
+        "0 is a third value, the one that most weights are closest to.",
+        zeros=zeros,
+        points=f"{lost:.1f}",
+    )
+
+
+def _mostly_positions(positions: int, values: int) -> str:
+    if positions < TWICE * values:
+        return ""
+    return _(
+        "{positions} bytes say where the weights are, and {values} what they are.",
+        positions=f"{positions:,}",
+        values=f"{values:,}",
     )
