@@ -567,7 +567,7 @@ for (name, end), color, style, height in zip(
     left.axvline(end, ymax=height, label=name, color=color, linestyle=style)
 left.set(
     yscale="log",
-    xlabel="value (zeros are left out); lines: ends at 4 bits",
+    xlabel="value (zeros are left out)\nlines: ends at 4 bits",
     ylabel="share of values",
 )
 for (bits, error), color in zip(errors.items(), plots.PALETTE, strict=False):

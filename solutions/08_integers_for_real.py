@@ -286,9 +286,9 @@ def box(operator):
     text = operator.replace("QGemm", "int8\nlinear").replace("QLinear", "int8\n")
     text = text.replace("Nhwc", "int8\n").replace("MaxPool", "pool")
     if operator in ("Q", "DQ"):
-        return text, 1.3, plots.ORANGE
+        return text, 1.1, plots.ORANGE
     integer = operator.startswith(("Q", "Nhwc"))
-    return text, 2.3, plots.SKY if integer else plots.REFERENCE
+    return text, 2.5, plots.SKY if integer else plots.REFERENCE
 
 
 fig, ax = plots.figure(height=2.8)

@@ -6,7 +6,6 @@ It is HTML around one small SVG without texts: texts keep their size on a narrow
 import html
 import math
 
-from nnopt_lab.course.cards import ACCENTS
 from nnopt_lab.course.ledger import Prediction, figure, figures, with_unit
 from nnopt_lab.workbench.language import _
 
@@ -14,6 +13,7 @@ _ROW = 24  # pixels
 _LOG = 20  # largest ÷ smallest number, from which the axis is logarithmic
 _MARGIN = 0.08  # of the axis, left and right of what is drawn
 _PARTS = 4  # of the axis, at most, between two ticks
+_BLUE = "#2a94c4"  # as `plots.SKY`: at least 3:1 on a card in the light and in the dark theme
 _EXTREME = 1e100  # beyond it and its inverse, nothing is drawn: sums and powers could overflow
 
 
@@ -22,7 +22,9 @@ def picture(made: Prediction) -> str:
     numbers = (made.guess, made.measured, made.low, made.high)
     if any(number is None or not math.isfinite(number) or abs(number) > _EXTREME for number in numbers):
         return ""
-    axis, unit = Axis(numbers), _short(made.unit)
+    # An axis that ended at the numbers would make a good guess look far away; one of accuracies ends at 100 %.
+    is_high = made.unit.startswith("%") and min(numbers) > 50 and max(numbers) <= 100
+    axis, unit = Axis(numbers, 100.0 if is_high else 0.0), _short(made.unit)
     values = (figure(made.guess), figures(made.measured, made.low, made.high)[0])
     rows = enumerate(zip((_("guess"), _("measured")), values, strict=True), 1)
     texts = "".join(
@@ -39,13 +41,13 @@ def picture(made: Prediction) -> str:
 
 
 class Axis:
-    """A linear or logarithmic axis on which each of some finite numbers has a place."""
+    """A logarithmic axis with a place for each of some finite numbers, or a linear one, with one for `base`, too."""
 
-    def __init__(self, numbers: tuple[float, ...]):
+    def __init__(self, numbers: tuple[float, ...], base: float = 0.0):
         low, high = min(numbers), max(numbers)
         self.is_log = low > 1 / _EXTREME and high / low >= _LOG
-        if not self.is_log and high - low > 0.4 * max(abs(low), abs(high)):
-            low, high = min(low, 0.0), max(high, 0.0)
+        if not self.is_log:
+            low, high = min(low, base), max(high, base)
         start, end = self._scaled(low), self._scaled(high)
         margin = _MARGIN * (end - start) or abs(start) / 10 or 1.0
         self._start, self._end = start - margin, end + margin
@@ -79,14 +81,13 @@ def _drawn(made: Prediction, axis: Axis) -> str:
     guess, measured, low, high = map(axis.percent, (made.guess, made.measured, made.low, made.high))
     first, second, bottom = _ROW // 2, _ROW + _ROW // 2, 2 * _ROW
     grid = "".join(_line(axis.percent(tick), 0, axis.percent(tick), bottom + 4, 0.25) for tick in axis.ticks())
-    blue = ACCENTS["neutral"]
     return (
         f'<svg aria-hidden="true" width="100%" height="{bottom + 4}" style="grid-area:1/2/3/3;overflow:visible">'
         f"{grid}{_line('0', bottom, '100%', bottom, 0.6)}"
         f'<svg x="{guess}" y="{first}" overflow="visible"><path d="M0-7L7 0L0 7L-7 0Z" fill="none" '
         f'stroke="currentColor" stroke-width="2"/></svg><line x1="{low}" x2="{high}" y1="{second}" y2="{second}" '
-        f'stroke="{blue}" stroke-opacity=".5" stroke-width="8"/>'
-        f'<circle cx="{measured}" cy="{second}" r="6" fill="{blue}"/></svg>'
+        f'stroke="{_BLUE}" stroke-opacity=".5" stroke-width="8"/>'
+        f'<circle cx="{measured}" cy="{second}" r="6" fill="{_BLUE}"/></svg>'
     )
 
 

@@ -45,7 +45,8 @@ def test_every_number_lies_on_the_axis_and_a_larger_one_never_left_of_a_smaller(
     ("numbers", "is_log", "ticks"),
     [
         ((3, 5.71, 5.5, 5.85), False, [0, 2, 4, 6]),
-        ((95, 91.2, 90.6, 91.8), False, [92, 94]),
+        ((3, 2.85), False, [0, 1, 2, 3]),
+        ((0, 0), False, [-1, -0.5, 0, 0.5, 1]),
         ((0.05, 3.2), True, [0.1, 0.3, 1, 3]),
         ((1, 350, 20, 12000), True, [1, 100, 10000]),
         ((-3, 55), False, [0, 20, 40]),
@@ -78,3 +79,12 @@ def test_a_long_unit_is_cut_to_its_first_word(unit, shown):
 def test_ticks_of_a_logarithmic_axis_are_apart():
     for low, high in itertools.combinations((1e-90, 1e-6, 0.02, 1, 30, 4e5, 1e80), 2):
         assert 2 <= len(Axis((low, high)).ticks()) <= 5
+
+
+def test_an_axis_of_accuracies_ends_at_100_percent_and_any_other_linear_one_holds_0():
+    def labels(guess, measured, unit):
+        return re.findall(r">([−\d.]+)</span>", picture(made(guess, measured, unit=unit)).split("</svg>")[-1])
+
+    assert labels(95, 91, "%") == ["95", "100"]
+    assert labels(10, 12, "%")[0] == labels(95, 91, "ms")[0] == "0"
+    assert labels(-3, -2, "points")[-1] == "0"

@@ -158,7 +158,7 @@ def _placed(of: Figure | Axes, found: dict, columns: int, where: dict) -> None:
     with style():
         made = of.legend(found.values(), found.keys(), ncols=columns, title_fontsize=9, **where)
     made.set_alignment("left")
-    if columns > 1 and made.get_window_extent().width > of.get_figure().bbox.width:
+    if columns > 1 and made.get_window_extent().width > of.bbox.width:
         made.remove()
         rows = math.ceil(len(found) / (columns - 1))
         _placed(of, found, math.ceil(len(found) / rows), where)
