@@ -154,11 +154,12 @@ def legend(of: Figure | Axes, side: str = "upper", ncols: int | None = None, tit
 
 
 def _placed(of: Figure | Axes, found: dict, columns: int, where: dict) -> None:
-    """A legend with as many columns as fit into the figure's width."""
+    """A legend with as many columns as fit above the figure or axes; the layout will make axes somewhat wider."""
+    room = of.bbox.width * (1.2 if isinstance(of, Axes) else 1)
     with style():
         made = of.legend(found.values(), found.keys(), ncols=columns, title_fontsize=9, **where)
     made.set_alignment("left")
-    if columns > 1 and made.get_window_extent().width > of.bbox.width:
+    if columns > 1 and made.get_window_extent().width > room:
         made.remove()
         rows = math.ceil(len(found) / (columns - 1))
         _placed(of, found, math.ceil(len(found) / rows), where)

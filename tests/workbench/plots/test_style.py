@@ -187,3 +187,13 @@ def test_figures_of_any_height_are_equally_wide():
     made = [plots.figure(**kw)[0] for kw in ({}, {"height": 2}, {"ncols": 3, "nrows": 2})]
     sizes = [tuple(plots.finish(fig).get_size_inches()) for fig in made]
     assert sizes == [(8, 3.6), (8, 2), (8, 7.2)]
+
+
+def test_a_legend_above_one_panel_leaves_the_panel_its_width():
+    fig, axes = plots.figure(ncols=3)
+    for ax in axes:
+        for i in range(4):
+            ax.plot([0, 1], label=f"a rather long name {i}")
+        plots.legend(ax)
+    plots.finish(fig)
+    assert readable(fig) and all(ax.bbox.width > fig.bbox.width / 4 for ax in axes)
