@@ -9,7 +9,7 @@ from nnopt_lab.course.cards import Card
 from nnopt_lab.workbench.language import _
 
 CLASS = "nnopt-box"
-ARRIVES = 0.3  # seconds until a field's text has followed its Enter
+ARRIVES = 1  # seconds until a field's text has followed its Enter, on a busy machine too
 
 
 def number_row(label: str, tooltip: str, button: str, unit: str, commit: Callable[[str], None]):

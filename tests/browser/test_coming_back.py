@@ -8,6 +8,7 @@ from nnopt_lab.course.static_outputs import VIEW
 
 LESSON = "01_pruning.ipynb"
 ERROR = "Error displaying widget"
+DIRTY = ".lm-DockPanel-tabBar .lm-TabBar-tab.lm-mod-current.jp-mod-dirty"
 
 
 def test_a_lesson_comes_back_as_it_was(lab, workspace):
@@ -29,6 +30,7 @@ def test_a_lesson_comes_back_as_it_was(lab, workspace):
         assert playground.locator("input").count() == 0
         lesson.page.keyboard.press("Escape")
         lesson.page.keyboard.press("b")  # a change, so that there is something to save
+        lesson.page.locator(DIRTY).wait_for()
         lesson.save()
     outputs = [o for cell in nbformat.read(workspace / LESSON, 4).cells for o in cell.get("outputs", [])]
     assert not any(VIEW in output.get("data", {}) for output in outputs)

@@ -43,6 +43,9 @@
       name(control.querySelector('.noUi-handle'), { ...label, 'aria-valuetext': said('.widget-readout') });
       name(control.querySelector('.widget-radio-box'), { ...label, role: 'radiogroup' });
     }
+    for (const button of document.querySelectorAll('.widget-toggle-button')) {
+      name(button, { 'aria-pressed': String(button.classList.contains('mod-active')) });
+    }
   };
 
   // The button under a cell that needs a cell above it which has not run (skipped_cells.py).

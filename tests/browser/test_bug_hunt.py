@@ -1,0 +1,23 @@
+"""The bug hunt of lesson 00 in JupyterLab: lines are marked with buttons, and the card stays."""
+
+import nbformat
+
+CODE = "from nnopt_lab.lessons.start_here.bug_hunt import mark_bugs\nmark_bugs()"
+
+
+def test_lines_are_marked_by_buttons_and_the_card_stays_when_the_kernel_has_ended(lab, workspace):
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CODE)])
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "hunt.ipynb")
+    opened = lab("hunt.ipynb")
+    opened.run_all()
+    box = opened.outputs("In which lines do you see a bug?")
+    line = box.get_by_role("button", name="4", exact=True)
+    line.click()
+    box.get_by_role("button", name="4", exact=True, pressed=True).wait_for()
+    assert box.get_by_role("button", pressed=True).count() == 1
+    box.get_by_role("button", name="Compare").click()
+    opened.outputs("Your lines hold 1 of the 13 bugs").wait_for()
+    opened.restart_kernel()
+    assert opened.outputs("Your lines hold 1 of the 13 bugs").count() == 1
+    assert opened.errors == []
