@@ -10,7 +10,7 @@ from nnopt_lab.workbench import measure, plots
 from nnopt_lab.workbench.language import Message, _
 
 FED = 5  # times the operations per byte, by the batch alone
-WORK, TIME = 16, 2  # times the operations in less than twice the time
+WORK = 16  # times the operations, in less than twice the time
 
 
 class _Tried(NamedTuple):
@@ -69,10 +69,9 @@ def roofline_playground(peak_gflops: float, bandwidth: float) -> Playground:
         _("Find a convolution for which memory is the limit."),
         _("Multiply the operations per byte by {times} or more, with the batch size alone.", times=FED),
         _(
-            "Find two convolutions of which one does at least {work} times the operations of the other, in less than "
-            "{time} times its time.",
+            "Find two convolutions of which one does at least {work} times the operations of the other in less than "
+            "twice the time.",
             work=WORK,
-            time=TIME,
         ),
     ]
     return Playground(
@@ -118,7 +117,7 @@ def _more_work(tried: list[_Tried]) -> str:
     last = tried[-1]
     for other in tried[:-1]:
         less, more = sorted((other, last), key=lambda one: one.operations)
-        if more.operations >= WORK * less.operations and more.seconds < TIME * less.seconds:
+        if more.operations >= WORK * less.operations and more.seconds < 2 * less.seconds:
             return _(
                 "{large}, batch {many}, does {work} times the operations of {small}, batch {few}, in {time} times its "
                 "time: a small layer's time is spent on calls and memory.",

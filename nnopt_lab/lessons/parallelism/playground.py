@@ -77,7 +77,7 @@ def scaling_playground() -> Playground:
         return fig, text, found
 
     goals = [
-        _("Find a number of cores from which on one more makes the program slower."),
+        _("Find the number of cores at which one more makes the program slower."),
         _("Find a program that {most} cores run more slowly than one.", most=MOST),
         _(
             "Give the program a serial share above 0 and {most} cores, and reach an efficiency above {percent} %.",
