@@ -79,13 +79,7 @@ class Playground(widgets.VBox):
             self._text.value = html.escape(translated(str(error)))
             return
         text = translated(text)
-        if found and isinstance(found[0], str):
-            text += f"<div><b>✔</b> {html.escape(found[0])}</div>" if found[0] else ""
-        else:
-            for task, sentence in zip(self._tasks, *found, strict=True) if found else ():
-                if sentence:
-                    _reached.setdefault(task, sentence)
-            self._show_goals()
+        self._tick(*found)
         self._summary = {KEY: plots.summary(self.figure)}
         self.figure.alt = continued(self.figure.alt, _plain(text)).strip()
         picture = plots.png(self.figure, plots.SHARPNESS, quick=True)
@@ -95,6 +89,12 @@ class Playground(widgets.VBox):
         settings = " · ".join(labelled(control.description, _shown(control)) for control in self._controls.values())
         how = _("{settings} <em>(run this cell to move the controls)</em>", settings=html.escape(settings))
         self._settings.value = how
+
+    def _tick(self, found: Sequence[str] = ()) -> None:
+        for task, sentence in zip(self._tasks, found, strict=True):
+            if sentence:
+                _reached.setdefault(task, sentence)
+        self._show_goals()
 
     def _show_goals(self) -> None:
         rows = [("✔", _reached[task]) if task in _reached else ("☐", task) for task in self._tasks]

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from nnopt_lab.course.playground import Playground, slider
+from nnopt_lab.course.quick_accuracy import accuracy_on
 from nnopt_lab.techniques import quantization
 from nnopt_lab.techniques.quantization.post_training import equalize
-from nnopt_lab.workbench import data, plots, training
+from nnopt_lab.workbench import data, plots
 from nnopt_lab.workbench.language import _
 
 COLORS = (plots.REFERENCE, plots.RED, plots.GREEN)
@@ -45,9 +46,9 @@ def badly_scaled(model: nn.Module, spread: int, seed: int = 0) -> nn.Module:
 
 def equalization_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
     """`MyNet`, a badly scaled copy, and the equalised copy: their ranges, and their accuracy when rounded."""
-    some = pictures.validation[:500]
+    accuracy_of = accuracy_on(pictures)
     layers = {name: m for name, m in model.named_modules() if isinstance(m, quantization.QUANTIZABLE)}
-    before = training.evaluate(model, some, pictures).accuracy
+    before = accuracy_of(model)
 
     @cache
     def scaled(spread: int) -> dict[str, nn.Module]:
@@ -57,7 +58,7 @@ def equalization_playground(model: nn.Module, pictures: data.Pictures) -> Playgr
     @cache
     def rounded_accuracy(name: str, spread: int, bits: int, per: str) -> float:
         rounded = quantization.quantize_weights(copy.deepcopy(scaled(spread)[name]), bits, per=per)
-        return training.evaluate(rounded, some, pictures).accuracy
+        return accuracy_of(rounded)
 
     def draw(layer: str, spread: int, bits: int, per: str):
         versions = scaled(spread)

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from nnopt_lab.course.playground import Playground, slider
+from nnopt_lab.course.quick_accuracy import accuracy_on
 from nnopt_lab.techniques import quantization
-from nnopt_lab.workbench import data, plots, training
+from nnopt_lab.workbench import data, plots
 from nnopt_lab.workbench.language import Message, _, translated
 
 GRANULARITIES = {
@@ -26,14 +27,14 @@ NOISY, SPARED = 3, 1  # decibels, and the points that such a layer may cost
 
 def quantization_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
     """The weights of one layer of `model` on a grid, their rounding errors, and the accuracy that is left."""
-    some = pictures.validation[:500]
+    accuracy_of = accuracy_on(pictures)
     layers = {name: m for name, m in model.named_modules() if isinstance(m, quantization.QUANTIZABLE)}
-    before = training.evaluate(model, some, pictures).accuracy
+    before = accuracy_of(model)
 
     @cache
     def whole_accuracy(bits: int, symmetric: bool, per: str, group: int | None) -> float:
         rounded = quantization.quantize_weights(copy.deepcopy(model), bits, symmetric=symmetric, per=per, group=group)
-        return training.evaluate(rounded, some, pictures).accuracy
+        return accuracy_of(rounded)
 
     def draw(layer: str, bits: int, granularity: str, symmetric: bool):
         per, group = GRANULARITIES[granularity]
@@ -43,7 +44,7 @@ def quantization_playground(model: nn.Module, pictures: data.Pictures) -> Playgr
         one_layer = copy.deepcopy(model)
         with torch.no_grad():
             one_layer.get_submodule(layer).weight.copy_(on_grid)
-        one_accuracy = training.evaluate(one_layer, some, pictures).accuracy
+        one_accuracy = accuracy_of(one_layer)
         fig, (left, right) = plots.figure(ncols=2, figsize=(plots.SIZE[0], 3.2))
         with plots.style():
             _histogram(left, weight, on_grid)

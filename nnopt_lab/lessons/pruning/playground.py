@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from nnopt_lab.course.playground import Playground, slider
+from nnopt_lab.course.quick_accuracy import accuracy_on
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.pruning import channel_pruning
-from nnopt_lab.workbench import data, measure, plots, training
+from nnopt_lab.workbench import data, measure, plots
 from nnopt_lab.workbench.language import Message, _, joined
 
 BATCH = 32
@@ -20,14 +21,14 @@ QUICK_GZIP = 6  # its files are up to a tenth larger than those of level 9, whic
 
 def pruning_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
     """Show the weights, a mask, the accuracy, the size and the latency of `model` after pruning."""
-    some = pictures.validation[:500]
-    batch = pictures.to_input(some.images[:BATCH])
-    dense_accuracy, dense_bytes = training.evaluate(model, some, pictures).accuracy, measure.disk_bytes(model)
+    accuracy_of = accuracy_on(pictures)
+    batch = pictures.to_input(pictures.validation.images[:BATCH])
+    dense_accuracy, dense_bytes = accuracy_of(model), measure.disk_bytes(model)
     speed_ups: dict[tuple, measure.Ratio] = {}  # by the layers' shapes, because zeros cost as much as other weights
 
     def draw(method: str, sparsity: float):
         plain, in_place = _pruned(method, model, sparsity, batch[:1])
-        accuracy = training.evaluate(plain, some, pictures).accuracy
+        accuracy = accuracy_of(plain)
         shapes = tuple(parameter.shape for parameter in plain.parameters())
         if shapes not in speed_ups:
             timings = measure.latency({"dense": model, "pruned": plain}, batch, rounds=6, budget_seconds=0.05)

@@ -7,9 +7,10 @@ from pathlib import Path
 from torch import nn
 
 from nnopt_lab.course.playground import Playground, slider
+from nnopt_lab.course.quick_accuracy import accuracy_on
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.quantization import deep_compression
-from nnopt_lab.workbench import data, measure, plots, training
+from nnopt_lab.workbench import data, measure, plots
 from nnopt_lab.workbench.language import Message, _
 
 PARTS = {
@@ -26,9 +27,9 @@ TWICE = 2  # times as many bytes for positions as for values
 
 def compression_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
     """The shares of `model`'s file by part, its size, and the accuracy that is left without training."""
-    some = pictures.validation[:500]
+    accuracy_of = accuracy_on(pictures)
     total = pruning.count_weights(model)[1]
-    before, float_bytes = training.evaluate(model, some, pictures).accuracy, measure.disk_bytes(model)
+    before, float_bytes = accuracy_of(model), measure.disk_bytes(model)
 
     def draw(zeros: int, bits: int):
         small = pruning.magnitude_prune(copy.deepcopy(model), total - total * zeros // 100)
@@ -42,7 +43,7 @@ def compression_playground(model: nn.Module, pictures: data.Pictures) -> Playgro
             plots.stages(ax, {"file": sizes})
             ax.set(xlabel="bytes", xlim=(0, coded))
             plots.legend(fig)
-        after = training.evaluate(small, some, pictures).accuracy
+        after = accuracy_of(small)
         text = Message(
             "<b>{bytes} bytes</b>, <b>{times} times</b> smaller · accuracy <b>{after} %</b> without training (before: "
             "{before} %)",
