@@ -16,6 +16,7 @@ from pathlib import Path
 
 from nnopt_lab.course.cards import ACCENTS, FONT, Card
 from nnopt_lab.course.cell_runs import stopped_run, watch
+from nnopt_lab.course.spoken_errors import spoken_card
 from nnopt_lab.workbench.language import _
 
 NOTEBOOK = "JPY_SESSION_NAME"  # the variable in which Jupyter's server tells a kernel the path of its notebook
@@ -26,7 +27,7 @@ def load_ipython_extension(shell) -> None:
     """Watch for names that are not defined, unless something else handles errors."""
     watch()
     if not shell.custom_exceptions:
-        shell.set_custom_exc((NameError,), _explain)
+        shell.set_custom_exc((NameError, ValueError), _explain)
 
 
 @dataclass(frozen=True, repr=False)
@@ -86,15 +87,19 @@ def stopped_card(name: str) -> Card | None:
 
 
 def _explain(shell, kind, error, trace, tb_offset=None) -> None:
-    card = None
-    with suppress(Exception):  # an explanation must never hide the error
-        card = stopped_card(error.name) or skipped_card(error.name, _running_cell(shell), _cells(os.environ[NOTEBOOK]))
-    if card is None:
-        shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
-        return
     from IPython.display import display
 
-    display(card)
+    card = None
+    with suppress(Exception):  # an explanation must never hide the error
+        card = spoken_card(error, trace) if isinstance(error, ValueError) else _card_of_name(shell, error.name)
+    if card is None or isinstance(error, ValueError):
+        shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+    if card is not None:
+        display(card)
+
+
+def _card_of_name(shell, name: str) -> Card | None:
+    return stopped_card(name) or skipped_card(name, _running_cell(shell), _cells(os.environ[NOTEBOOK]))
 
 
 def _running_cell(shell) -> str:
