@@ -115,7 +115,7 @@ def test_a_translation_may_end_with_a_quotation_mark():
     assert ast.get_docstring(ast.parse(made).body[0]).strip() == '叫"字"'
 
 
-@pytest.mark.parametrize("docstring", ["'''A word.'''", '"A word."', '"""A \\word."""', 'r"""A word."""'])
+@pytest.mark.parametrize("docstring", ["'''A word.'''", '"A word."', '"""A \\n word."""', 'r"""A word."""'])
 def test_other_docstrings_are_refused(docstring):
     with pytest.raises(ValueError, match="The docstring of f must stand in lines of its own"):
         remarks(f"def f():\n    {docstring}\n    return 1")
