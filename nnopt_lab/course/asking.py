@@ -2,7 +2,8 @@
 
 The answer is always in the cell's code, which graders read and which `nnopt update` keeps. The course's extension of
 JupyterLab shows buttons, or a box for a number, under a cell with `asks` in its metadata; a press writes the answer
-into the code and runs the cell.
+into the code and runs the cell. Under the cell of an exercise, with `checks` in its metadata, it shows a button that
+runs the cell and its check.
 """
 
 import re
@@ -11,7 +12,7 @@ from nnopt_lab.course.cards import EMPHASIS
 from nnopt_lab.course.exercises import Question
 from nnopt_lab.workbench.language import _, continued, counted, translated
 
-ASKS = "asks"  # key of a cell's metadata
+ASKS, CHECKS = "asks", "checks"  # keys of a cell's metadata
 _CODE = re.compile(r"(`[^`]+`)")
 _SPECIAL = re.compile(r"[\\`*_$<\[\]#~|&]")
 
@@ -29,7 +30,12 @@ def asks(question: Question) -> dict:
     `choices` is empty for a number.
     """
     words = {"label": _("Your answer"), "button": _("Answer"), "refused": _("The answer must be a number.")}
-    return {"choices": list(question.choices), **words}
+    return {"choices": list(question.choices), **words, "placeholder": _("a number")}
+
+
+def checks() -> dict:
+    """What JupyterLab shows under the cell of an exercise, for the cell's metadata: words in the language."""
+    return {"button": _("Check"), "tip": _("Run this cell and its check")}
 
 
 def _escaped(text: str) -> str:

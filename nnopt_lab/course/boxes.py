@@ -12,7 +12,7 @@ CLASS = "nnopt-box"
 ARRIVES = 1  # seconds until a field's text has followed its Enter, on a busy machine too
 
 
-def number_row(label: str, tooltip: str, button: str, unit: str, commit: Callable[[str], None]):
+def number_row(label: str, tooltip: str, button: str, unit: str, commit: Callable[[str], None], value: str = ""):
     """A row with a field for a number, its unit and a button; the button and Enter commit the field's text.
 
     Args:
@@ -22,11 +22,13 @@ def number_row(label: str, tooltip: str, button: str, unit: str, commit: Callabl
         unit: shown after the field.
         commit: called with the text as Python writes numbers: with a decimal point for a comma, in ASCII, and without
             a percent sign, unless the unit is another.
+        value: the text in the field at first.
     """
     import ipywidgets as widgets
 
     # Not a FloatText, which starts at 0, so that an early click would commit 0.
     number = widgets.Text(
+        value=value,
         description=label,
         placeholder=_("a number"),
         tooltip=tooltip,
@@ -84,7 +86,7 @@ def _class() -> type:
     import ipywidgets as widgets
 
     class Box(widgets.VBox):
-        without_kernel = place = None
+        without_kernel = place = fix = None
 
         def __repr__(self) -> str:
             return repr(self.without_kernel)

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from nnopt_lab.course.asking import ASKS, asks, prose
+from nnopt_lab.course.asking import ASKS, CHECKS, asks, checks, prose
 from nnopt_lab.course.cell_roles import check_label, depends_on_the_machine, is_folded, shows_progress
 from nnopt_lab.course.exercises import Question, cell_id, exercises, questions
 from nnopt_lab.course.lesson_files import paths, read_notebook
@@ -22,7 +22,7 @@ from nnopt_lab.workbench.paths import root
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 ANNOUNCED = re.compile(r"\*\*Exercise \(([^)]*)\)")
 KEPT_METADATA = ("exercise", "question", "tags")
-COMPARED_METADATA = (*KEPT_METADATA, "jupyter", ASKS)
+COMPARED_METADATA = (*KEPT_METADATA, "jupyter", ASKS, CHECKS)
 FENCE = re.compile(r" *(?:> *)*(?P<marks>`{3,}|~{3,})(?P<after>.*)")
 LANGUAGE = re.compile(r"[\w.+#-]*")
 VARIES = "nbval-ignore-output"
@@ -62,6 +62,8 @@ def to_notebook(source: Path, solved: bool) -> NotebookNode:
             text = with_answers(text, source.name) if solved else without_answers(text, source.name)
         else:
             _check_fences(text, source.name)
+        if "exercise" in metadata:
+            metadata[CHECKS] = checks()
         if asked := questions().get(metadata.get("question")):
             metadata[ASKS] = asks(asked)
             cells.append(_prose_cell(asked, f"{source.stem}-{number:03d}"))

@@ -29,7 +29,7 @@ class HelpCard(Card):
     exercise: str = ""
 
     def _repr_html_(self) -> str:
-        return super()._repr_html_() + _folds(self.exercise)
+        return _within(super()._repr_html_(), _folds(self.exercise))
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -59,16 +59,16 @@ def box(card: HelpCard):
 
     id = card.exercise
     without_line = Card._repr_html_(replace(card, lines=card.lines[:-1]))
-    shown, folds, static = (widgets.HTML(value, _dom_classes=[CURRENT]) for value in (without_line, _folds(id), ""))
-    static.layout.display = "none"  # seen only in a saved notebook
+    shown, folds = widgets.HTML(without_line), widgets.HTML(_folds(id))
+    static = widgets.HTML(_dom_classes=[CURRENT], layout={"display": "none"})  # seen only in a saved notebook
     button = widgets.Button(tooltip=_("Hints cost no points"), layout={"width": "auto", "align_self": "flex-start"})
-    how = f'<span style="margin-left:18px;opacity:0.75;{FONT}">{_("Run this cell for a hint.")}</span>'
+    how = f'<div style="margin-top:6px;opacity:0.75">{_("Run this cell for a hint.")}</div>'
 
     def update() -> None:
         taken = _taken(id)
         button.description = _("Hint {place} of {count}", place=taken + 1, count=HINTS)
         button.layout.display = "none" if taken >= HINTS else None
-        static.value = "" if taken >= HINTS else how
+        static.value = _within(without_line, folds.value, "" if taken >= HINTS else how)
 
     def open_next(button) -> None:
         take_hint(id)
@@ -77,7 +77,12 @@ def box(card: HelpCard):
 
     update()
     button.on_click(open_next)
-    return widgets.VBox([shown, folds, button, static], _dom_classes=[CLASS])
+    return widgets.VBox([shown, folds, button, static], _dom_classes=[CLASS, f"nnopt-{card.mood}"])
+
+
+def _within(card: str, *more: str) -> str:
+    """A card's HTML with more in it, below its lines."""
+    return card.removesuffix("</div>") + "".join(more) + "</div>"
 
 
 def _folds(id: str, newest_open: bool = False) -> str:
@@ -85,7 +90,7 @@ def _folds(id: str, newest_open: bool = False) -> str:
     exercise, taken = exercises()[id], _taken(id)
     hints = [fold(*titled_hint(exercise, n), newest_open and n == taken - 1) for n in range(taken)]
     after = [fold(summary, line) for summary, line in _solution(exercise)] if taken == HINTS else []
-    return f'<div style="margin:0 0 4px 18px;{FONT}">{"".join(hints + after)}</div>' if hints else ""
+    return f'<div style="{FONT}">{"".join(hints + after)}</div>' if hints else ""
 
 
 def _solution(exercise: Exercise) -> list[tuple[str, Line]]:

@@ -7,23 +7,25 @@ still guess, and the guess counts after a new measurement.
 import ast
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 
 from nnopt_lab.course import record, start_page
-from nnopt_lab.course.boxes import box, number_row
-from nnopt_lab.course.cards import ACCENTS, WIDTH, Card, inline
+from nnopt_lab.course.cards import Card
 from nnopt_lab.course.cell_output import seen
 from nnopt_lab.course.display import show
 from nnopt_lab.course.ledger import Ledger, Prediction, figure, figures, in_unit, ledger_of, with_unit
 from nnopt_lab.course.lesson_files import paths
+from nnopt_lab.course.prediction_box import prediction_box
 from nnopt_lab.course.reveal_picture import picture
 from nnopt_lab.course.session import current_lesson
 from nnopt_lab.course.workspace import workspace
 from nnopt_lab.workbench.language import _, translated
 
 DEFAULT_UNIT = "×"
+
+_to_fix: dict[str, Callable[[Card], None]] = {}  # by name: puts a text in the place of a box's field
 
 
 @seen
@@ -32,7 +34,7 @@ def predict(name: str, guess: float | None = None, unit: str = DEFAULT_UNIT):
 
     Args:
         name: of the quantity, as text; pass the same name to `reveal`.
-        guess: your number; without it, a small input box is shown.
+        guess: your number; without it, a small input box is shown, in which it can be changed until it is measured.
         unit: of the number, for example "×", "%", "points", "ms".
 
     Returns:
@@ -46,7 +48,7 @@ def predict(name: str, guess: float | None = None, unit: str = DEFAULT_UNIT):
         entry.unit = unit
         _store(name, entry)
     if guess is None:
-        return _box(name, unit) if entry.guess is None else _committed(name, entry)
+        return _fixed(name, entry) if entry.counts else _box(name, entry)
     return _commit(name, guess, unit)
 
 
@@ -65,6 +67,8 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
     low, high = (measured if end is None else float(end) for end in (low, high))
     entry.measured, entry.low, entry.high = measured, low, high
     _store(name, entry)
+    if entry.counts and name in _to_fix:
+        _to_fix.pop(name)(_fixed(name, entry))
     number, lowest, highest = figures(measured, low, high)
     result, reason = with_unit(number, entry.unit), (translated(because),) if because else ()
     if high > low:
@@ -99,8 +103,7 @@ def _commit(name: str, guess: float, unit: str) -> Card:
         if guess == entry.guess:
             measured = _("{guess}. It has been measured.", guess=in_unit(guess, entry.unit))
             return Card(_("Your guess: {name}", name=translated(name)), "neutral", (measured,))
-        fixed = _("The guess can't be changed any more; your guess was {guess}.", guess=figure(entry.guess))
-        return Card(_("Already measured: {name}", name=translated(name)), "quiet", (fixed,))
+        return _fixed(name, entry)
     was_shown = entry.measured is not None
     entry.guess, entry.measured, entry.low, entry.high = guess, None, None, None
     _store(name, entry)
@@ -110,31 +113,20 @@ def _commit(name: str, guess: float, unit: str) -> Card:
     return Card(card.title, card.mood, (*card.lines, again)) if was_shown else card
 
 
+def _fixed(name: str, entry: Prediction) -> Card:
+    fixed = _("The guess can't be changed any more; your guess was {guess}.", guess=figure(entry.guess))
+    return Card(_("Already measured: {name}", name=translated(name)), "quiet", (fixed,))
+
+
 def _committed(name: str, entry: Prediction) -> Card:
     guessed = _("{guess}. Now measure.", guess=in_unit(entry.guess, entry.unit))
     return Card(_("Your guess: {name}", name=translated(name)), "neutral", (guessed,))
 
 
-def _box(name: str, unit: str):
-    import ipywidgets as widgets
-
-    shown, answer = translated(name), widgets.HTML()
-    tooltip = _("Your guess: {name}", name=shown)
-
-    def commit(number: str) -> None:
-        card = _commit(name, number, unit)
-        answer.value = card._repr_html_()
-        if card.mood != "bad" and made.place is not None:
-            made.place.update(card)  # the card stays when the kernel ends, the box would not
-
-    row = number_row(_("Your guess"), tooltip, _("Commit my guess"), translated(unit), commit)
-    label = widgets.HTML(_("<b>Predict:</b> {name}?", name=inline(shown)))
-    instead = Card(_("Predict: {name}?", name=shown), "neutral", (_("Run this cell to guess."),))
-    made = box([label, row, answer], instead)
-    # As the card that takes its place; the background is in the style sheet of JupyterLab's extension, because no
-    # widget's layout has one.
-    made.layout = {"border_left": f"4px solid {ACCENTS['neutral']}", "padding": "8px 14px", "max_width": WIDTH}
-    made.add_class("nnopt-form")
+def _box(name: str, entry: Prediction):
+    committed = None if entry.guess is None else _committed(name, entry)
+    made = prediction_box(name, entry.unit, entry.guess, committed, lambda typed: _commit(name, typed, entry.unit))
+    _to_fix[name] = made.fix
     return made
 
 

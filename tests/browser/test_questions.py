@@ -79,6 +79,9 @@ def test_a_number_is_typed_and_answered_with_enter(lab, notebook, workspace):
     assert page.page.get_by_role("alert").inner_text() == ""
     page.save()
     assert stored(workspace, name, NUMBER) == f'answer = 13.9\nquestion("{NUMBER.id}", answer)'
+    assert box.evaluate("box => box === document.activeElement")
+    page.open(name)
+    page.page.wait_for_function("document.querySelector('.nnopt-strip input').value === '13.9'")
 
 
 def test_a_button_is_pressed_with_the_keyboard_and_the_press_can_be_undone(lab, notebook, workspace):

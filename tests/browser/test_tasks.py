@@ -54,11 +54,11 @@ def test_cards_are_equally_wide_whatever_they_say_and_a_hint_looks_like_a_button
     codes.append(f'question("{LETTER.id}", "c")')
     page = lab(notebook("widths.ipynb", [nbformat.v4.new_code_cell(code) for code in codes]))
     page.run_all()
-    cards = page.page.get_by_role("note")
-    assert cards.count() == len(ANSWERS) + 1
-    boxes = [card.bounding_box() for card in cards.all()]
+    frames = page.page.locator(".nnopt-help, .jp-OutputArea-output:not(:has(.nnopt-help)) [role=note]")
+    assert frames.count() == len(ANSWERS) + 1
+    boxes = [frame.bounding_box() for frame in frames.all()]
     assert len({(box["x"], box["width"]) for box in boxes}) == 1
-    for hint in page.page.get_by_role("button", name="Hint 1 of 3").all():
+    for hint in page.page.locator(".nnopt-help").get_by_role("button", name="Hint 1 of 3").all():
         assert hint.evaluate("button => getComputedStyle(button).borderTopStyle") == "solid"
 
 
@@ -67,7 +67,7 @@ def test_a_question_that_is_not_answered_leaves_no_empty_output(lab, notebook):
     page = lab(notebook("stub.ipynb", [first, *cells_of(LETTER)]))
     page.run_all()
     cell = page.page.locator(".jp-CodeCell").last
-    cell.locator(".nnopt-answer").wait_for()
+    cell.locator(".nnopt-strip").wait_for()
     assert cell.locator(".jp-Cell-outputWrapper").is_hidden()
     cell.get_by_role("group", name="Your answer").get_by_text("a", exact=True).click()
     page.outputs("Wrong: a").get_by_text("Try again; it costs no points.").wait_for()

@@ -43,14 +43,14 @@ CODES = [
 
 @pytest.fixture(scope="module")
 def written(browser):
-    """A function of a cell's code and an answer → the new code, and the letter that it is seen to answer with."""
+    """A function of a cell's code and an answer → the new code, and the answer that it is seen to give."""
     page = browser.new_page()
     page.goto("about:blank")
     source = MODULE.read_text(encoding="utf-8")
     run = """async ([source, code, id, literal]) => {
       const module = await import('data:text/javascript;charset=utf-8,' + encodeURIComponent(source));
       const made = module.withAnswer(code, id, literal);
-      return [made, module.givenLetter(made, id) ?? null];
+      return [made, module.givenAnswer(made, id) ?? null];
     }"""
     yield lambda code, literal, id=ID: page.evaluate(run, [source, code, id, literal])
     page.close()
@@ -67,16 +67,16 @@ def asked(code: str, id: str = ID) -> list:
 @pytest.mark.parametrize("literal", ['"c"', "13.9", "-2", "1e-5"])
 @pytest.mark.parametrize("code", CODES)
 def test_the_new_code_gives_the_answer(written, code, literal):
-    made, letter = written(code, literal)
+    made, given = written(code, literal)
     assert asked(made)[-1] == ast.literal_eval(literal)
-    assert letter == ("c" if literal == '"c"' else None)
+    assert given == literal.strip('"')
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_a_second_press_replaces_the_first_and_nothing_grows(written, code):
     once, _ = written(code, '"a"')
-    twice, letter = written(once, '"b"')
-    assert asked(twice)[-1] == "b" and letter == "b"
+    twice, given = written(once, '"b"')
+    assert asked(twice)[-1] == "b" and given == "b"
     assert len(twice) == len(once) and written(once, '"a"')[0] == once
 
 

@@ -55,7 +55,10 @@ def test_a_saved_notebook_says_how_to_get_a_hint_as_long_as_there_is_one(own_wor
     for _ in EXERCISE.hints:
         assert "Run this cell for a hint." in static.value
         button.click()
-    assert static.value == ""
+    assert "Run this cell" not in static.value and static.value.count("Hint ") == 3
+    assert static.value.count("<div") == static.value.count("</div>") and static.value.endswith(
+        "</details></div></div>"
+    )
 
 
 def test_hints_taken_before_are_there_again_and_the_function_counts_too():
@@ -125,7 +128,6 @@ def test_a_kernel_gets_a_box_and_everything_else_the_card(monkeypatch):
     for bundle in shown:
         assert bundle["text/plain"] == repr(card) and bundle["text/html"] == card._repr_html_()
     assert f'`hint("{ID}")` helps.' in repr(card)
-    assert [part._dom_classes for part in parts(card)[:2]] == [(CURRENT,)] * 2
 
 
 def test_the_card_is_as_readable_in_plain_text_as_any_card():

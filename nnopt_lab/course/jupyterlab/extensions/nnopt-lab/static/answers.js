@@ -1,25 +1,7 @@
-// Buttons, or a box for a number, under the cell of a question. A press writes the answer into the cell's code, which is
-// what graders read and `nnopt update` keeps, and runs the cell.
+// The answer in the code of a question's cell: what graders read and `nnopt update` keeps.
 
-const STRIP = 'nnopt-answer';
-const ASKING = 'nnopt-asking'; // class of a cell with a strip, whose output needs no buttons of its own
 const LITERAL = String.raw`(?:None|"[^"\n]*"|'[^'\n]*'|[-+]?[\d._]+(?:[eE][-+]?\d+)?)`;
-const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
-const READY = 'from nnopt_lab.course.calls import question'; // for a press before the lesson's first cell has run
-
-const STYLE = `
-  .${STRIP}{display:flex;flex-wrap:wrap;gap:6px;align-items:center;padding:4px 8px 6px
-    calc(var(--jp-cell-prompt-width,64px) + var(--jp-cell-collapser-width,8px) + 8px)}
-  .${STRIP} button,.${STRIP} input{font:inherit;color:inherit;background:transparent;min-height:28px;
-    border:1px solid #767676;border-radius:4px;padding:2px 14px}
-  .${STRIP} button{cursor:pointer}
-  .${STRIP} button:hover{background:rgba(127,127,127,.2)}
-  .${STRIP} button[aria-pressed=true]{background:#0072b2;border-color:#0072b2;color:#fff}
-  .${STRIP} input{width:9em;padding:2px 8px}
-  .${STRIP} :focus-visible{outline:2px solid #0072b2;outline-offset:1px}
-  .${STRIP} [role=alert]{color:var(--jp-error-color1,#c04c00)}
-  .${ASKING} .jp-OutputArea-child:has(.nnopt-box),
-  .${ASKING} .jp-Cell-outputWrapper:has(.nnopt-box):not(:has(.jp-OutputArea-child ~ .jp-OutputArea-child)){display:none}`;
+const NUMBER = String.raw`[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?`;
 
 const escaped = text => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 const call = id => String.raw`\bquestion\(\s*["']${escaped(id)}["']\s*`;
@@ -65,33 +47,15 @@ export const withAnswer = (code, id, literal) => {
   return lines.join('\n') + code.slice(line);
 };
 
-// The letter that the code answers with, if it is a plain one.
-export const givenLetter = (code, id) => {
-  const asked = lastCall(code, id), letter = String.raw`["'](\w+)["']`;
-  const direct = new RegExp(`^${letter}$`).exec(asked?.given ?? '');
-  if (direct || !asked) return direct?.[1].toLowerCase();
+// The letter or number that the code answers with, if it is a plain one, as text.
+export const givenAnswer = (code, id) => {
+  const asked = lastCall(code, id), plain = String.raw`(?:["'](\w+)["']|(${NUMBER}))`;
+  const text = found => found?.[1]?.toLowerCase() ?? found?.[2];
+  const direct = text(new RegExp(`^${plain}$`).exec(asked?.given ?? ''));
+  if (direct || !asked) return direct;
   const assigned = new RegExp(String.raw`^\s*${escaped(asked.given)}\s*=(?!=).*$`, 'gm');
   const last = [...code.slice(0, asked.start).matchAll(assigned)].pop()?.[0] ?? '';
-  return new RegExp(String.raw`=\s*${letter}\s*(?:#.*)?$`).exec(last)?.[1].toLowerCase();
-};
-
-const make = (tag, properties, ...children) => {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-};
-
-// JupyterLab's plain shortcuts, such as Enter, which edits a cell, and B, which adds one, don't work in a strip; its
-// others, such as those to save and to run, do.
-const isPlain = event => !(event.ctrlKey || event.metaKey || event.altKey || (event.shiftKey && event.key === 'Enter'));
-
-const answer = async (app, panel, cell, literal) => {
-  const shared = cell.model.sharedModel, id = cell.model.getMetadata('question');
-  shared.setSource(withAnswer(shared.getSource(), id, literal));
-  panel.content.activeCellIndex = panel.content.widgets.indexOf(cell);
-  panel.content.mode = 'command'; // else the cursor would stay in another cell's code
-  panel.sessionContext?.session?.kernel?.requestExecute({ code: READY, silent: true, store_history: false });
-  await app.commands.execute('notebook:run-cell');
+  return text(new RegExp(String.raw`=\s*${plain}\s*(?:#.*)?$`).exec(last));
 };
 
 // What was typed, as Python writes it: with a decimal point, without the percent sign that questions ask in, and in
@@ -100,64 +64,5 @@ export const plainNumber = typed => typed.normalize('NFKC').trim().replace(',', 
   .replace(/\s*%$/, '');
 
 export const HAN = /[\u3400-\u9fff]/; // Chinese characters
-const withColon = label => label + (HAN.test(label) ? '：' : ':');
 
-const letters = (asks, give) => asks.choices.map(letter => make('button', {
-  type: 'button', textContent: letter, ariaLabel: `${asks.label}: ${letter}`, onclick: () => give(`"${letter}"`)
-}));
-
-const number = (asks, give) => {
-  const box = make('input', { type: 'text', inputMode: 'decimal', ariaLabel: asks.label });
-  const refused = make('span', { role: 'alert' });
-  const commit = () => {
-    const text = plainNumber(box.value);
-    refused.textContent = NUMBER.test(text) ? '' : asks.refused;
-    if (NUMBER.test(text)) give(text.replace(/^([-+]?)0+(?=\d)/, '$1')); // Python knows no 013
-  };
-  box.onkeydown = event => { if (event.key === 'Enter') commit(); };
-  return [box, make('button', { type: 'button', textContent: asks.button, onclick: commit }), refused];
-};
-
-const strip = (app, panel, cell, asks) => {
-  const give = literal => answer(app, panel, cell, literal);
-  const onkeydown = event => { if (isPlain(event)) event.stopPropagation(); }; // the notebook would take the focus
-  return make('div', { className: STRIP, role: 'group', ariaLabel: asks.label, onkeydown },
-    make('span', { textContent: withColon(asks.label) }), ...(asks.choices.length ? letters : number)(asks, give));
-};
-
-const showGiven = (cell, made) => {
-  const given = givenLetter(cell.model.sharedModel.getSource(), cell.model.getMetadata('question'));
-  for (const button of made.querySelectorAll('button')) {
-    const is = String(button.textContent === given);
-    if (button.ariaPressed !== is && !made.querySelector('input')) button.ariaPressed = is;
-  }
-};
-
-// A newer JupyterLab handles shortcuts after the strip, an older one before it.
-const suppressShortcuts = event => {
-  event.target.closest?.(`.${STRIP}`)?.toggleAttribute('data-lm-suppress-shortcuts', isPlain(event));
-};
-
-export const begin = () => {
-  document.head.append(make('style', { textContent: STYLE }));
-  window.addEventListener('keydown', suppressShortcuts, true); // before JupyterLab, which listens to the document
-};
-
-// Give every question of the open notebooks its strip, and show the answer that its code has.
-export const offerAnswers = app => {
-  for (const panel of app.shell.widgets('main')) {
-    const cells = panel.content?.widgets;
-    for (const cell of Array.isArray(cells) ? cells : []) { // of other panels, it may be a function
-      const asks = cell.model?.type === 'code' && cell.model.getMetadata('asks');
-      const code = asks && cell.node.querySelector(':scope > .jp-Cell-inputWrapper');
-      if (!code || !Array.isArray(asks.choices) || cell.model.getMetadata('editable') === false) continue;
-      let made = cell.node.querySelector(`:scope > .${STRIP}`);
-      if (!made) {
-        made = strip(app, panel, cell, asks);
-        code.after(made);
-        cell.node.classList.add(ASKING);
-      }
-      showGiven(cell, made);
-    }
-  }
-};
+export const isNumber = text => new RegExp(`^${NUMBER}$`).test(text);

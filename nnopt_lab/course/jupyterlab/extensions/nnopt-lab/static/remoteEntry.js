@@ -3,7 +3,7 @@
   const HERE = document.currentScript.src;
   const START_PAGE = 'course.md';
   const SECONDS = 2;
-  const PARTS = ['answers', 'contents', 'folds', 'kernels', 'tasks', 'verdicts'];
+  const PARTS = ['answers', 'contents', 'folds', 'kernels', 'questions', 'strips', 'tasks', 'tries', 'verdicts'];
   const STYLE = new URL('course.css', HERE);
 
   const addStyle = () => {
@@ -115,10 +115,10 @@
 
   const plugin = parts => ({
     id: 'nnopt-lab:course',
-    description: 'Reloads the start page, returns to places, shows buttons for questions, names controls, stops kernels.',
+    description: 'Follows the course, shows buttons for questions and exercises, names controls, stops kernels.',
     autoStart: true,
     activate: app => {
-      parts.begin();
+      parts.addCheckCommand(app);
       document.addEventListener('focusin', noteBox);
       app.commands.addCommand('nnopt-lab:run-above-and-this', {
         label: 'Run the cells above and this one',
@@ -151,6 +151,7 @@
           goOnAfterBox(app);
           parts.markTasks();
           parts.offerAnswers(app);
+          parts.offerChecks(app);
           parts.numberFolds(app);
           parts.showOthers(app);
         });
@@ -163,6 +164,7 @@
   const load = async () => {
     const parts = await Promise.all(PARTS.map(name => import(new URL(`${name}.js`, HERE))));
     const together = Object.assign({}, ...parts), notebooks = await sharedModule('@jupyterlab/notebook');
+    together.begin(notebooks.NotebookActions);
     together.keepCardsInSight(notebooks.NotebookActions);
     together.hideExplainedErrors(notebooks.NotebookActions); // before a notebook's contents listen
     const found = plugin(together);

@@ -1,17 +1,29 @@
 // A card stays in sight after its cell has run. JupyterLab scrolls to the next cell when a run begins, before the card
 // is there, which can push the card, or most of it, out of the window.
 
-const CARD = '.jp-OutputArea-output [role=note]';
+const CARD = '.jp-OutputArea-output :is(.nnopt-help, [role=note])';
 const SETTLES = 100; // milliseconds until an output has its height
 
 const bringIntoView = (notebook, cell) => {
-  const place = notebook.widgets.indexOf(cell), card = cell.node.querySelector(CARD);
-  const stayed = place >= 0 && [place, place + 1].includes(notebook.activeCellIndex); // else the learner went on
-  if (!card || !stayed) return;
+  const card = cell.node.querySelector(CARD);
+  if (!card) return;
   const isTall = card.offsetHeight > notebook.node.clientHeight;
   card.scrollIntoView({ block: isTall ? 'start' : 'nearest' });
 };
 
+const settled = () => new Promise(resolve => setTimeout(resolve, SETTLES));
+
+export const showVerdict = async (notebook, cell) => {
+  await notebook.scrollToItem(notebook.widgets.indexOf(cell), 'auto').catch(() => {}); // it may not be drawn yet
+  await settled();
+  bringIntoView(notebook, cell);
+};
+
 export const keepCardsInSight = actions => {
-  actions.executed.connect((_, { notebook, cell }) => setTimeout(() => bringIntoView(notebook, cell), SETTLES));
+  actions.executed.connect(async (_, { notebook, cell }) => {
+    await settled();
+    const place = notebook.widgets.indexOf(cell);
+    const stayed = place >= 0 && [place, place + 1].includes(notebook.activeCellIndex); // else the learner went on
+    if (stayed) bringIntoView(notebook, cell);
+  });
 };

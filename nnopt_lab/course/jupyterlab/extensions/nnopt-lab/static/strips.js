@@ -1,0 +1,69 @@
+// A strip is a row of buttons, or a field with a button, under a cell's code. A press runs cells and leaves the focus.
+
+const STRIP = 'nnopt-strip';
+
+let actions; // NotebookActions of JupyterLab
+
+export const make = (tag, properties, ...children) => {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+};
+
+// The button of a strip that commits what was written.
+export const makeButton = (textContent, onclick, title = '') =>
+  make('button', { type: 'button', className: 'nnopt-commits', textContent, title, onclick });
+
+// JupyterLab's plain shortcuts, such as Enter, which edits a cell, and B, which adds one, don't work in a strip; its
+// others, such as those to save and to run, do.
+const isPlain = event => !(event.ctrlKey || event.metaKey || event.altKey || (event.shiftKey && event.key === 'Enter'));
+const onkeydown = event => { if (isPlain(event)) event.stopPropagation(); }; // the notebook would take the focus
+
+// A newer JupyterLab handles shortcuts after the strip, an older one before it.
+const suppressShortcuts = event => {
+  event.target.closest?.(`.${STRIP}`)?.toggleAttribute('data-lm-suppress-shortcuts', isPlain(event));
+};
+
+export const begin = notebookActions => {
+  actions = notebookActions;
+  window.addEventListener('keydown', suppressShortcuts, true); // before JupyterLab, which listens to the document
+};
+
+// The code cells of the open notebooks, each as (panel, cell).
+export function* codeCells(app) {
+  for (const panel of app.shell.widgets('main')) {
+    const cells = panel.content?.widgets;
+    for (const cell of Array.isArray(cells) ? cells : []) { // of other panels, it may be a function
+      if (cell.model?.type === 'code') yield [panel, cell];
+    }
+  }
+}
+
+// The strip of a cell, which is made if there is none; null as long as the cell is not drawn.
+export const stripOf = (cell, label, parts) => {
+  const code = cell.node.querySelector(':scope > .jp-Cell-inputWrapper');
+  const found = cell.node.querySelector(`:scope > .${STRIP}`);
+  if (found || !code) return found;
+  const made = make('div', { className: STRIP, role: 'group', ariaLabel: label, onkeydown }, ...parts());
+  code.after(made);
+  return made;
+};
+
+// JupyterLab leaves a cell's code, and takes the focus, when it runs one.
+const holdFocus = notebook => {
+  const held = document.activeElement, isEditing = notebook.mode === 'edit';
+  return () => {
+    if (isEditing) notebook.mode = 'edit';
+    else held?.focus({ preventScroll: true });
+  };
+};
+
+// Run one cell after the other, also after one that fails.
+export const runCells = async ({ content, sessionContext }, cells) => {
+  for (const cell of cells) {
+    const giveBack = holdFocus(content);
+    const run = actions.runCells(content, [cell], sessionContext);
+    giveBack();
+    await run.catch(() => {}); // its output tells
+  }
+};

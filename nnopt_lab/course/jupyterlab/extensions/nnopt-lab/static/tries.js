@@ -1,0 +1,63 @@
+// A button under the cell of an exercise: it runs the cell and then its check, so that a try is one press.
+
+import { codeCells, makeButton, runCells, stripOf } from './strips.js';
+import { showVerdict } from './verdicts.js';
+
+export const COMMAND = 'nnopt-lab:check';
+
+const running = new WeakSet(); // cells whose try has not ended
+
+const wordsOf = cell => cell?.model?.type === 'code' ? cell.model.getMetadata('checks') : undefined;
+
+// The cell below an exercise's that checks it.
+const checkOf = (notebook, cell) => {
+  const id = cell.model.getMetadata('exercise'), call = `check("${id}"`;
+  const below = notebook.widgets.slice(notebook.widgets.indexOf(cell) + 1);
+  return below.find(({ model }) => model.type === 'code' && model.sharedModel.getSource().includes(call));
+};
+
+const tryOnce = async (panel, cell) => {
+  const check = checkOf(panel.content, cell);
+  if (running.has(cell)) return;
+  running.add(cell);
+  await runCells(panel, check ? [cell, check] : [cell]);
+  running.delete(cell);
+  if (check) showVerdict(panel.content, check);
+};
+
+const parts = (panel, cell, { button, tip }) => {
+  const { content } = panel;
+  const onclick = event => {
+    const isMouse = event.detail > 0;
+    if (isMouse) content.activeCellIndex = content.widgets.indexOf(cell);
+    if (isMouse) content.mode = 'edit'; // the learner goes on in the code
+    tryOnce(panel, cell);
+  };
+  return [makeButton(button, onclick, `${tip} · Ctrl+Shift+Enter`)];
+};
+
+export const offerChecks = app => {
+  for (const [panel, cell] of codeCells(app)) {
+    const words = wordsOf(cell);
+    if (words?.button) stripOf(cell, words.button, () => parts(panel, cell, words));
+  }
+};
+
+// The notebook in front and the exercise whose cell, or whose check, is the active one.
+const current = app => {
+  const panel = app.shell.currentWidget, cells = panel?.content?.widgets, active = panel?.content?.activeCell;
+  if (!active || !Array.isArray(cells)) return {};
+  const cell = cells.find(cell => wordsOf(cell) && (cell === active || checkOf(panel.content, cell) === active));
+  return cell ? { panel, cell } : {};
+};
+
+export const addCheckCommand = app => {
+  app.commands.addCommand(COMMAND, {
+    label: () => wordsOf(current(app).cell)?.tip ?? 'Run this exercise and its check',
+    isEnabled: () => Boolean(current(app).cell),
+    execute: () => {
+      const { panel, cell } = current(app);
+      return cell && tryOnce(panel, cell);
+    }
+  });
+};

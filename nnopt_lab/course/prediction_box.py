@@ -1,0 +1,64 @@
+"""The form in which a learner guesses a number, and changes the guess until it is measured."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from nnopt_lab.course.boxes import box, number_row
+from nnopt_lab.course.cards import ACCENTS, FONT, WIDTH, Card, inline
+from nnopt_lab.course.static_outputs import CURRENT
+from nnopt_lab.workbench.language import _, translated
+
+
+def prediction_box(name: str, unit: str, guess: float | None, committed: Card | None, commit: Callable[[str], Card]):
+    """The form, with the guess so far.
+
+    Args:
+        name, unit: of the prediction.
+        guess, committed: the guess so far and its card; None without one.
+        commit: called with the text of the field; returns a "bad" card if it is no guess, a "quiet" one if the guess
+            is fixed, else the guess's card.
+
+    Returns:
+        A widget. `widget.fix(card)` leaves the card's text, and takes the field away.
+    """
+    import ipywidgets as widgets
+
+    shown, answer = translated(name), widgets.HTML()
+    unanswered = Card(_("Predict: {name}?", name=shown), "neutral", (_("Run this cell to guess."),))
+    static = widgets.HTML(_dom_classes=[CURRENT], layout={"display": "none"})  # seen only in a saved notebook
+
+    def read(typed: str) -> None:
+        card = commit(typed)
+        {"bad": refuse, "quiet": fix}.get(card.mood, accept)(card)
+
+    def refuse(card: Card) -> None:
+        answer.value = f'<div role="alert" style="{FONT}">{inline(card.title)}</div>'
+
+    def accept(card: Card) -> None:
+        answer.value = _lines(card)
+        button.description = _("Change my guess")
+        again = _("Run this cell to change your guess.")
+        static.value = replace(card, lines=(*card.lines, again))._repr_html_()
+
+    def fix(card: Card) -> None:
+        answer.value, static.value = _lines(card), card._repr_html_()
+        row.layout.display = "none"
+
+    typed = "" if guess is None else f"{guess:.15g}"
+    tooltip = _("Your guess: {name}", name=shown)
+    row = number_row(_("Your guess"), tooltip, _("Commit my guess"), translated(unit), read, typed)
+    button = row.children[-1]
+    static.value = unanswered._repr_html_()
+    if committed is not None:
+        accept(committed)
+    label = widgets.HTML(_("<b>Predict:</b> {name}?", name=inline(shown)))
+    made = box([label, row, answer, static], committed or unanswered)
+    made.fix = fix
+    # As a card; the background is in the style sheet of JupyterLab's extension, because no widget's layout has one.
+    made.layout = {"border_left": f"4px solid {ACCENTS['neutral']}", "padding": "8px 14px", "max_width": WIDTH}
+    made.add_class("nnopt-form")
+    return made
+
+
+def _lines(card: Card) -> str:
+    return "".join(f'<div style="{FONT}">{inline(line)}</div>' for line in card.lines)

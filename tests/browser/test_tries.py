@@ -1,0 +1,141 @@
+"""A try at an exercise is one press: a button, or a shortcut, runs the answer's cell and then its check."""
+
+import nbformat
+import pytest
+
+from nnopt_lab.course.asking import CHECKS, checks
+from nnopt_lab.course.exercises import cell_id, exercises
+from nnopt_lab.course.record import FILE, read
+
+EXERCISE = exercises()["start.conv_parameters"]
+HEAD = "def conv_parameters(in_channels, out_channels, kernel_size, bias):\n    "
+RIGHT = HEAD + "return out_channels * (in_channels * kernel_size**2 + bias)"
+LONG = HEAD + "\n    ".join(f"x{n} = {n}" for n in range(60)) + "\n    return 0"
+SETUP = "from nnopt_lab.course.calls import check, lesson\nlesson('00_start_here')"
+
+
+@pytest.fixture
+def lesson(lab, workspace, tmp_path):
+    """Opens a notebook with an exercise's cell in the given state, in a kernel of its own."""
+    (workspace / FILE).unlink(missing_ok=True)
+
+    def opened(answer: str, words: dict | None = None):
+        name, metadata = f"{tmp_path.name}.ipynb", {"exercise": EXERCISE.id, CHECKS: words or checks()}
+        cells = [
+            nbformat.v4.new_code_cell(SETUP),
+            nbformat.v4.new_code_cell(answer, id=cell_id("exercise", EXERCISE.id), metadata=metadata),
+            nbformat.v4.new_code_cell(f'check("{EXERCISE.id}", conv_parameters)'),
+            nbformat.v4.new_markdown_cell("\n\n".join("Prose." for _ in range(60))),
+        ]
+        made = nbformat.v4.new_notebook(cells=cells)
+        made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+        nbformat.write(made, workspace / name)
+        return lab(name)
+
+    return opened
+
+
+def run_first_cell(page) -> None:
+    page.page.locator(".jp-CodeCell .cm-content").first.click()
+    page.page.keyboard.press("Control+Enter")
+    page.wait_until_idle()
+
+
+def writes_in(page, place: int) -> bool:
+    """Whether the cursor is in the code of a cell."""
+    code = page.page.locator(".jp-CodeCell").nth(place).locator(".cm-content")
+    return code.evaluate("code => code === document.activeElement")
+
+
+def test_the_button_runs_the_answer_and_its_check_and_the_cursor_stays_in_the_answer(lesson, workspace):
+    page = lesson(HEAD + "return 0")
+    run_first_cell(page)
+    button = page.page.get_by_role("button", name="Check", exact=True)
+    button.click()
+    page.outputs("not yet (0 of 1 point)").wait_for()
+    assert writes_in(page, 1)
+    page.page.keyboard.press("Control+a")
+    page.page.keyboard.insert_text(RIGHT)
+    button.click()
+    page.outputs("passed (1 point)").wait_for()
+    assert writes_in(page, 1) and read(workspace)["exercises"][EXERCISE.id]["passed"]
+    assert page.page.get_by_role("button", name="Check", exact=True).count() == 1 and page.errors == []
+
+
+def test_the_shortcut_does_the_same_in_the_answer_and_in_its_check_and_nothing_elsewhere(lesson):
+    page = lesson(HEAD + "return 0")
+    run_first_cell(page)
+    page.page.keyboard.press("Control+Shift+Enter")
+    assert page.outputs("not yet").count() == 0
+    for place in (1, 2):
+        page.page.locator(".jp-CodeCell .cm-content").nth(place).click()
+        count = page.page.locator(".jp-CodeCell").nth(2).locator(".jp-InputPrompt").inner_text()
+        page.page.keyboard.press("Control+Shift+Enter")
+        page.page.wait_for_function(
+            "old => document.querySelectorAll('.jp-CodeCell')[2].querySelector('.jp-InputPrompt').innerText !== old",
+            arg=count,
+        )
+        page.wait_until_idle()
+        page.outputs("not yet").wait_for()
+        assert writes_in(page, place)
+
+
+def test_the_shortcut_is_listed(lesson):
+    page = lesson(HEAD + "return 0")
+    page.page.locator(".jp-CodeCell .cm-content").nth(1).click()
+    page.menu("Help", "Show Keyboard Shortcuts…")
+    row = page.page.locator(".jp-Dialog tr", has_text="Run this cell and its check")
+    assert "".join(row.inner_text().split()).endswith("Ctrl+Shift+Enter")
+
+
+def test_the_button_keeps_the_focus_of_somebody_who_uses_the_keyboard(lesson):
+    page = lesson(HEAD + "return 0")
+    run_first_cell(page)
+    button = page.page.get_by_role("button", name="Check", exact=True)
+    button.focus()
+    page.page.keyboard.press("Enter")
+    page.outputs("not yet").wait_for()
+    assert button.evaluate("button => button === document.activeElement")
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_an_answer_that_stops_is_told_by_its_check(lesson, older):
+    page = lesson(HEAD + "return 0" if older else HEAD + "return (0")
+    run_first_cell(page)
+    button = page.page.get_by_role("button", name="Check", exact=True)
+    button.click()
+    if older:
+        page.outputs("not yet").wait_for()
+        page.page.keyboard.press("Control+a")
+        page.page.keyboard.insert_text(HEAD + "return (0")
+        button.click()
+    card = page.page.get_by_role("note", name="open").last
+    card.get_by_text("Your cell above stopped with an error (SyntaxError").wait_for()
+    assert ("not checked" if older else "not defined yet") in card.inner_text()
+
+
+def test_in_a_new_kernel_the_check_offers_to_run_the_cells_above(lesson):
+    page = lesson(RIGHT)
+    page.page.get_by_role("button", name="Check", exact=True).click()
+    page.page.get_by_role("button", name="Run the cells above and this one").click()
+    page.outputs("passed (1 point)").wait_for()
+
+
+def test_the_verdict_on_a_long_answer_comes_into_sight(lesson):
+    page = lesson(LONG)
+    run_first_cell(page)
+    page.page.locator(".jp-CodeCell .cm-line").nth(5).click()
+    page.page.keyboard.press("Control+Shift+Enter")
+    card = page.page.locator(".nnopt-help")
+    card.wait_for()
+    page.page.wait_for_timeout(700)
+    inside = """card => {
+      const box = card.getBoundingClientRect(), window = card.closest('.jp-Notebook').getBoundingClientRect();
+      return box.top >= window.top - 1 && box.bottom <= window.bottom + 1;
+    }"""
+    assert card.evaluate(inside) and writes_in(page, 1)
+
+
+def test_words_are_those_of_the_notebook(lesson):
+    page = lesson(RIGHT, words={"button": "检查", "tip": "运行"})
+    page.page.get_by_role("button", name="检查", exact=True).wait_for()
