@@ -41,13 +41,13 @@ def test_hints_open_one_by_one_and_then_a_solution_and_stay_when_the_notebook_co
     cell = page.page.locator(".jp-CodeCell").last
     for n, text in enumerate(EXERCISE.hints, 1):
         cell.get_by_role("button", name=f"Hint {n} of 3").click()
-        opened = cell.locator("details[open]", has_text=f"Hint {n} of 3")
+        opened = cell.locator("details[open]:visible", has_text=f"Hint {n} of 3")
         opened.wait_for()
         assert text.partition("`")[0] in opened.inner_text()
         assert read(workspace)["hints"][EXERCISE.id] == n
         assert cell.get_by_text("Run this cell for a hint.").is_hidden()
     cell.get_by_role("button", name="Hint").wait_for(state="hidden")
-    solution = cell.locator("details", has_text="A solution")
+    solution = cell.locator("details:visible", has_text="A solution")
     assert "return" not in solution.inner_text()
     solution.locator("summary").click()
     assert "return" in solution.inner_text()
@@ -65,7 +65,7 @@ def test_a_notebook_that_comes_back_before_the_last_hint_says_how_to_get_the_nex
     page.run_all()
     cell = page.page.locator(".jp-CodeCell").last
     cell.get_by_role("button", name="Hint").click()
-    cell.locator("details[open]").wait_for()
+    cell.locator("details[open]:visible").wait_for()
     page.save()
     page.open(name)
     cell.get_by_text("Run this cell for a hint.").wait_for()

@@ -1,0 +1,49 @@
+"""A guess is changed in its own field until it is measured, and a notebook that comes back shows it."""
+
+import nbformat
+
+from nnopt_lab.course.record import FILE, read
+
+NAME = "speed-up from a test"
+CELLS = (
+    'from nnopt_lab.course.predictions import predict, reveal\npredict("speed-up from a test", unit="×")',
+    'reveal("speed-up from a test", 2, 1.9, 2.1)',
+)
+
+
+def run_cell(page, place: int) -> None:
+    page.page.locator(".jp-CodeCell .cm-content").nth(place).click()
+    page.page.keyboard.press("Control+Enter")
+    page.wait_until_idle()
+
+
+def test_a_guess_is_changed_until_it_is_measured_and_comes_back_with_the_notebook(lab, workspace):
+    (workspace / FILE).unlink(missing_ok=True)
+    made = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, CELLS)))
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "guesses.ipynb")
+    page = lab("guesses.ipynb")
+    run_cell(page, 0)
+    field = page.page.get_by_role("textbox", name="Your guess")
+    for text in ("much", ""):
+        field.fill(text)
+        field.press("Enter")
+        page.page.get_by_role("alert").get_by_text("A guess must be a number").wait_for()
+    for typed, shown in (("7,5", "7.5×"), ("3", "3×")):
+        field.fill(typed)
+        field.press("Enter")
+        page.outputs(f"{shown}. Now measure.").wait_for()
+    page.save()
+    page.open("guesses.ipynb")
+    output = page.page.locator(".jp-CodeCell").first.locator(".jp-OutputArea-output")
+    output.get_by_text("3×. Now measure.").wait_for()
+    output.get_by_text("Run this cell to change your guess.").wait_for()
+    run_cell(page, 0)
+    assert field.input_value() == "3"
+    field.fill("4")
+    page.page.get_by_role("button", name="Change my guess").click()
+    output.get_by_text("4×. Now measure.").first.wait_for()
+    run_cell(page, 1)
+    output.get_by_text("can't be changed any more; your guess was 4.").first.wait_for()
+    assert field.is_hidden() and read(workspace)["predictions"][NAME]["guess"] == 4
+    assert page.errors == []
