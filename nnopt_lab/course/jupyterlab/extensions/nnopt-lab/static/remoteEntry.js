@@ -119,6 +119,7 @@
     autoStart: true,
     activate: app => {
       parts.addCheckCommand(app);
+      parts.passShortcuts(app);
       document.addEventListener('focusin', noteBox);
       app.commands.addCommand('nnopt-lab:run-above-and-this', {
         label: 'Run the cells above and this one',

@@ -1,6 +1,6 @@
 // A strip is a row of buttons, or a field with a button, under a cell's code. A press runs cells and leaves the focus.
 
-const STRIP = 'nnopt-strip';
+const STRIP = 'nnopt-strip', BOX = '.nnopt-box';
 
 let actions; // NotebookActions of JupyterLab
 
@@ -27,6 +27,14 @@ const suppressShortcuts = event => {
 export const begin = notebookActions => {
   actions = notebookActions;
   window.addEventListener('keydown', suppressShortcuts, true); // before JupyterLab, which listens to the document
+};
+
+// A widget's field keeps all keys to itself, so that nothing could be saved or run from it.
+export const passShortcuts = ({ commands }) => {
+  const pass = event => {
+    if (event.target.closest?.(`${BOX} input`) && !isPlain(event)) commands.processKeydownEvent(event);
+  };
+  window.addEventListener('keydown', pass, true);
 };
 
 // The code cells of the open notebooks, each as (panel, cell).
