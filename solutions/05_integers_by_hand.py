@@ -891,7 +891,7 @@ steps = {
     "requantised, ReLU, uint8": after[channel, 0],
     "pooled, uint8": pooled[channel, 0],
 }
-fig, axes = plots.figure(ncols=4, height=3)
+fig, axes = plots.figure(ncols=4, height=2.5)
 for ax, (title, values) in zip(axes, steps.items(), strict=True):
     cmap = "RdBu_r" if values.min() < 0 else "gray"
     shown = plots.matrix(ax, values, title, cmap)
