@@ -382,8 +382,8 @@ check("hardware.moved_bytes", moved_bytes)
 
 # %%
 moved_bytes = yours_or_ours("hardware.moved_bytes")
-# Values per picture: channels and sides of the input, then of convolution, ReLU, pooling
-# (twice); then linear, ReLU, linear.
+# Channels and sides of the input, then of convolution, ReLU and pooling (twice); at the
+# end linear, ReLU, linear.
 shapes = [(3, 32), (16, 32), (16, 32), (16, 16), (32, 16), (32, 16), (32, 8)]
 chain = [channels * side**2 for channels, side in shapes] + [128, 128, 10]
 plans = {
