@@ -4,6 +4,7 @@ pyproject.toml loads it, because a conftest.py in this folder would miss `pytest
 """
 
 import os
+from functools import cache
 from pathlib import Path
 
 import matplotlib
@@ -66,12 +67,20 @@ class Notebooks:
 
 class Units(LoadScopeScheduling):
     """Side by side, a worker gets a file at a time: a notebook's cells build on each other, a file's tests share
-    fixtures. Of the files in BY_PARAMETER it gets the tests of one parameter, which share nothing with the others.
+    fixtures. Of the files in BY_PARAMETER it gets the tests of one parameter, which share nothing with the others. The
+    files whose tests run in a process of their own are one unit, since each worker would start another process.
     """
 
     def _split_scope(self, nodeid):
         file, _, test = nodeid.partition("::")
-        return file + test.partition("[")[2] if Path(file).name in BY_PARAMETER else file
+        if Path(file).name in BY_PARAMETER:
+            return file + test.partition("[")[2]
+        return own_process.CHILD if _in_own_process(self.config.rootpath / file) else file
+
+
+@cache
+def _in_own_process(file: Path) -> bool:
+    return file.suffix == ".py" and "\npytestmark = pytest.mark.own_process" in file.read_text(encoding="utf-8")
 
 
 @pytest.hookimpl(optionalhook=True)

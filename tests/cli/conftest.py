@@ -15,12 +15,16 @@ from tests.course.as_if_run import as_if_run
 
 
 @pytest.fixture
-def nnopt(monkeypatch, capsys, tmp_path):
-    """Runs a command in this process, in an empty current folder: (status, stdout, stderr)."""
+def nnopt(monkeypatch, capsys, tmp_path, lend_template):
+    """Runs a command in this process, in an empty current folder: (status, stdout, stderr).
+
+    Its sandboxes are forked from the tests' template; `test_batch.py` runs `nnopt grade` with one of its own.
+    """
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.delenv("NNOPT_WORKSPACE")
+    monkeypatch.setattr("nnopt_lab.grading.pool.Template", lend_template)
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["nnopt", *map(str, arguments)])

@@ -1,4 +1,4 @@
-"""A sandbox for all tests of a module that need no other one: its start takes a second or two."""
+"""A sandbox for all tests of a module that need no other one, forked from the template of all modules."""
 
 import pytest
 
@@ -9,7 +9,8 @@ from tests.grading.engine import docker  # noqa: F401 - a fixture for all tests 
 
 
 @pytest.fixture(scope="module")
-def sandbox():
-    with NamespaceSandbox(available(), Limits(5, 512)) as ready:
+def sandbox(lend_template):
+    kind, limits = available(), Limits(5, 512)
+    with NamespaceSandbox(kind, limits, lend_template(kind, limits)) as ready:
         ready.wait()
         yield ready
