@@ -95,7 +95,7 @@ def pytest_xdist_auto_num_workers():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
-    config.addinivalue_line("markers", "serial: nothing may run beside it (`nnopt test` sees to that).")
+    config.addinivalue_line("markers", "serial: nothing may run beside this notebook (`nnopt test` sees to that).")
     config.addinivalue_line("markers", "accelerator: skipped where torch finds no accelerator.")
     config.addinivalue_line("markers", "browser: in a real browser; skipped where there is none.")
     if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):

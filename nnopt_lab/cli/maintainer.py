@@ -171,8 +171,9 @@ def test(context: typer.Context) -> None:
     elif rest:
         calls = [rest]
     else:
-        # Most tests run in parallel; some, and the notebooks that measure times, run one after the other.
-        calls = [["-m", "not serial", "-n", "auto"], ["-m", "serial"]]
+        # Most tests run in parallel; the notebooks that measure times run one after the other, and only their folder is
+        # collected once more.
+        calls = [["-m", "not serial", "-n", "auto"], ["-m", "serial", "solutions"]]
     statuses = [subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=root()) for arguments in calls]
     sys.exit(max(statuses))
 

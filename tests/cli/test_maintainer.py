@@ -9,6 +9,7 @@ import pytest
 from nnopt_lab.course import record, recordings, runner
 from nnopt_lab.course.runner import Result
 from nnopt_lab.lessons import shipped
+from nnopt_lab.workbench.paths import PACKAGE
 from tests.cli.common import FINE, a_sentence
 
 
@@ -175,7 +176,9 @@ def test_test_runs_most_tests_side_by_side_and_the_others_one_by_one(nnopt, cour
     assert nnopt("test")[0] == 1  # red tests stay red where the notebooks are green
     parallel, serial = called
     assert parallel[parallel.index("-m") + 1] == "not serial" and "-n" in parallel
-    assert serial[serial.index("-m") + 1] == "serial" and "-n" not in serial
+    assert serial == ["-m", "serial", "solutions"]
+    marked = [path for path in (PACKAGE.parent / "tests").rglob("*.py") if "mark.serial" in path.read_text("utf-8")]
+    assert sorted(path.name for path in marked) == ["plugin.py", "test_maintainer.py"], "only notebooks are serial"
 
 
 def test_test_of_lessons_chooses_their_tests_and_notebooks(nnopt, course, monkeypatch):
