@@ -25,7 +25,7 @@
 # print. The lesson's pictures show clothes and reach the network as 3 × 32 × 32 numbers. To *compute* a picture means
 # to run the network on it.
 
-# %% tags=["fold"]
+# %% tags=["fold", "side-by-side"]
 # Imports: where the names of this lesson come from
 import math
 import time

@@ -16,7 +16,7 @@
 # trained and in float32. The pictures are those of Fashion-MNIST: ten kinds of clothes, 28×28 grey pixels. A **point**
 # of accuracy is a percentage point. (Entries earn points, too: 0 to 10 in each division.)
 
-# %% tags=["fold"]
+# %% tags=["fold", "side-by-side"]
 # Imports: where the names of this lesson come from
 import math
 import tempfile
