@@ -77,6 +77,21 @@ class Units(LoadScopeScheduling):
             return file + test.partition("[")[2]
         return own_process.CHILD if _in_own_process(self.config.rootpath / file) else file
 
+    def schedule(self):
+        """Long units first and short ones last, so that no worker waits long for another's last one.
+
+        A kernel takes longer than a unit's few tests suggest, and an exercise takes a second.
+        """
+        super().schedule()
+        for unit in sorted(self.workqueue, key=_turn):
+            self.workqueue.move_to_end(unit)
+
+
+def _turn(unit: str) -> int:
+    if ".ipynb" in unit or "test_blank_notebooks.py" in unit:
+        return 0
+    return 2 if "test_exercises.py" in unit else 1
+
 
 @cache
 def _in_own_process(file: Path) -> bool:
