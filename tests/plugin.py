@@ -4,6 +4,7 @@ pyproject.toml loads it, because a conftest.py in this folder would miss `pytest
 """
 
 import os
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tests import own_process
 from tests.timing_summary import TimingClaims
 
 matplotlib.use("agg")
+sys.modules.setdefault("rfc3987_syntax", None)  # as `nnopt` does: nbval reads notebooks, and it takes a second
 os.environ["TQDM_DISABLE"] = "1"
 os.environ["NNOPT_LANGUAGE"] = "en"  # whatever the locale; processes and kernels inherit it
 # No test is timed, and a red one is the fault of the change at hand. To look for more: --hypothesis-profile=explore

@@ -87,6 +87,8 @@ for panel, commands in offered().items():
 
 def main() -> None:
     """Run a command; a user's mistake or a full disk gives one sentence and status 2."""
+    # For this package jsonschema, which reading a notebook loads, takes a second to build 38 grammars of addresses.
+    sys.modules.setdefault("rfc3987_syntax", None)
     try:
         try:
             app()

@@ -29,6 +29,19 @@ def test_help_comes_at_once_and_from_any_folder(tmp_path):
     assert "| torch" not in answer.stderr and "| jupytext" not in answer.stderr
 
 
+def test_reading_a_notebook_builds_no_grammars_of_addresses():
+    code = """
+import sys
+from nnopt_lab import cli
+try:
+    cli.main()
+finally:
+    import nbformat
+    assert "jsonschema" in sys.modules and "lark" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code, "--help"], check=True, capture_output=True)
+
+
 @pytest.mark.parametrize(("panel", "commands"), cli.COMMANDS.items())
 def test_help_shows_each_group_within_24_lines_of_80_columns_and_a_command_in_one(nnopt, monkeypatch, panel, commands):
     monkeypatch.setenv("COLUMNS", "80")
