@@ -27,6 +27,22 @@ import load
 numpy.save(sys.argv[3], load.load()(numpy.load(sys.argv[2])))
 assert not [name for name in sys.modules if name.startswith("nnopt")]
 """
+# Forks a process for each line of arguments, because torch takes seconds to import.
+FORKING = """
+import os, sys, traceback
+import numpy, torch
+for line in sys.stdin:
+    pid = os.fork()
+    if not pid:
+        try:
+            sys.argv[1:] = line.rstrip("\\n").split("\\t")
+            exec(RUN, {})
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    print(os.waitpid(pid, 0)[1], flush=True)
+"""
 KINDS = {
     "eager float32": "torch",
     "channels-last float32": "torch",
@@ -77,12 +93,21 @@ def task_of(shape):
     return Task(network(shape), GivenPictures(as_split(train), as_split(validation), lambda x: x), 1, 1e-3, 64)
 
 
-def in_a_new_process(folder, x, place):
+def in_a_new_process(folder, x, place, forking):
     """The logits that load.py returns there for x."""
     numpy.save(place / "x.npy", x.numpy())
-    arguments = [str(folder), str(place / "x.npy"), str(place / "y.npy")]
-    subprocess.run([sys.executable, "-I", "-c", RUN, *arguments], check=True, timeout=300, cwd=place)
+    print(folder, place / "x.npy", place / "y.npy", sep="\t", file=forking.stdin, flush=True)
+    assert forking.stdout.readline() == "0\n", "see its traceback"
     return torch.from_numpy(numpy.load(place / "y.npy"))
+
+
+@pytest.fixture(scope="module")
+def forking(tmp_path_factory):
+    command = [sys.executable, "-I", "-c", f"RUN = {RUN!r}\n{FORKING}"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=tmp_path_factory.mktemp("elsewhere"), **pipes) as process:
+        yield process
+        process.stdin.close()
 
 
 @pytest.mark.parametrize(
@@ -91,7 +116,7 @@ def in_a_new_process(folder, x, place):
     + [(name, (1, 24)) for name in ("bf16", "ONNX Runtime float32", "OpenVINO int8")]
     + [(name, (24,)) for name in ("eager float32", "ONNX Runtime int8")],
 )
-def test_load_runs_the_engine_s_own_file_by_default(name, shape, tmp_path):
+def test_load_runs_the_engine_s_own_file_by_default(name, shape, tmp_path, forking):
     if name.startswith("OpenVINO"):
         pytest.importorskip("openvino")
         pytest.importorskip("nncf")
@@ -105,7 +130,7 @@ def test_load_runs_the_engine_s_own_file_by_default(name, shape, tmp_path):
     kind, x = KINDS[name], task.inputs(7)
     found = [key for key, file in standalone.FILES.items() if folder / file in written]
     assert {kind, "onnx", "torch"} == set(found) and standalone.default_kind(found, name) == kind
-    logits = in_a_new_process(folder, x, tmp_path)
+    logits = in_a_new_process(folder, x, tmp_path, forking)
     limit = 0.02 if "bf16" in name else 1e-4
     assert (logits - engine(x)).norm() <= limit * engine(x).norm()
     assert json.loads((folder / "config.json").read_text())["config"]["engine"] == name
@@ -123,7 +148,7 @@ def test_an_exported_program_contains_no_pictures(tmp_path):
     [((24,), "bytes", "eager float32"), 
      ((1, 24), "latency", "ONNX Runtime int8"), ((3, 8, 8), "latency", "ONNX Runtime float32")],
 )  # fmt: skip
-def test_a_search_s_export_has_the_figures_of_its_files(shape, target, name, tmp_path):
+def test_a_search_s_export_has_the_figures_of_its_files(shape, target, name, tmp_path, forking):
     model = network(shape).train()
     optimizer, (x, y) = optim.Adam(model.parameters(), 1e-2), examples(shape, 256, 1)
     for _ in range(30):
@@ -138,7 +163,7 @@ def test_a_search_s_export_has_the_figures_of_its_files(shape, target, name, tmp
     assert not found.failed
     found.export(folder)
     record = json.loads((folder / "config.json").read_text())
-    logits = in_a_new_process(folder, validation[0], tmp_path)
+    logits = in_a_new_process(folder, validation[0], tmp_path, forking)
     right = 100 * (logits.argmax(1) == validation[1]).double().mean().item()
     assert record["exported"]["accuracy"] == pytest.approx(right)
     loaded = files.load(folder, network(shape, seed=9), found.task.inputs(1))
