@@ -94,10 +94,10 @@ def test_only_an_almost_parallel_program_keeps_many_cores_busy_and_overhead_can_
     shown(playground, serial_share=0.02)
     assert not ticks(playground)[2]
     shown(playground, serial_share=0.01)  # 1 / (0.01 + 0.99 / 64) = 39.3
-    assert ticks(playground) == [False, False, True]
+    assert ticks(playground)[1:] == [False, True]
     assert "64 cores do the work of 39" in goals(playground)[2][1]
     shown(playground, cores=1, serial_share=0.1, overhead_per_core=0.1)  # 0.1 + 0.9 / 64 + 63 · 0.1 = 6.41
-    assert ticks(playground) == [False, True, True]
+    assert ticks(playground)[1:] == [True, True]
     assert "64 cores take 6.4 times as long as one" in goals(playground)[1][1]
 
 
