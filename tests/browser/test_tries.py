@@ -51,6 +51,7 @@ def test_the_button_runs_the_answer_and_its_check_and_the_cursor_stays_in_the_an
     page = lesson(HEAD + "return 0")
     run_first_cell(page)
     button = page.page.get_by_role("button", name="Check", exact=True)
+    assert button.evaluate("button => getComputedStyle(button).backgroundColor") == "rgb(0, 114, 178)"
     button.click()
     page.outputs("not yet (0 of 1 point)").wait_for()
     assert writes_in(page, 1)
