@@ -968,7 +968,7 @@ for ax in axes:
     for name in ("bf16", "float32"):
         runs = list(zip(*shrunk[name], strict=True))
         plots.band(ax, [by[0], by[-1]], runs, name, plots.color_of(name))
-    ax.set(xlabel="k: gradients are $2^k$ times smaller", ylabel="test accuracy, %")
+    ax.set(xlabel="k: gradients are 2ᵏ times smaller", ylabel="test accuracy, %")
     ax.set_xticks(by)
 axes[0].set(ylim=(0, 90))
 steady = [

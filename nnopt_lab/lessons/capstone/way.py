@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from nnopt_lab.techniques.convolutions import folding
 from nnopt_lab.techniques.quantization import qat
+from nnopt_lab.workbench.language import _
 
 OURS = {"fold": folding.fold_batch_norm, "method": "lsq", "settle": qat.make_permanent}
 
@@ -29,5 +30,5 @@ def filled(fold: Callable | None, method: str | None, settle: Callable | None) -
         raise ValueError(f"method={method!r} must be one of {', '.join(qat.METHODS)}.")
     blank = [name for name, step in steps.items() if step is None]
     if blank:
-        print(f"Our own step stands in for each blank: {', '.join(blank)}.")
+        print(_("Our own step stands in for each blank: {steps}.", steps=", ".join(blank)))
     return tuple(OURS[name] if step is None else step for name, step in steps.items())

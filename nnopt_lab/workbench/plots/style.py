@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import ScalarFormatter
 
-from nnopt_lab.workbench.language import translated
+from nnopt_lab.workbench.language import spoken_language, translated
 from nnopt_lab.workbench.plots.colors import FAINT, INK, PALETTE, REFERENCE, line_of
 from nnopt_lab.workbench.plots.illustration import Illustration
 from nnopt_lab.workbench.plots.summary import check_varies
 from nnopt_lab.workbench.plots.ticks import thin_ticks
-from nnopt_lab.workbench.plots.translation import translate
+from nnopt_lab.workbench.plots.translation import fonts, translate
 
 SIZE = (8.0, 3.6)  # inches, of one row
 STYLE = {
@@ -156,7 +156,7 @@ def legend(of: Figure | Axes, side: str = "upper", ncols: int | None = None, tit
 def _placed(of: Figure | Axes, found: dict, columns: int, where: dict) -> None:
     """A legend with as many columns as fit above the figure or axes; the layout will make axes somewhat wider."""
     room = of.bbox.width * (1.2 if isinstance(of, Axes) else 1)
-    with style():
+    with style(), plt.rc_context({"font.family": fonts(spoken_language()) or plt.rcParams["font.family"]}):
         made = of.legend(found.values(), found.keys(), ncols=columns, title_fontsize=9, **where)
     made.set_alignment("left")
     if columns > 1 and made.get_window_extent().width > room:

@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from nnopt_lab.workbench import device as devices
+from nnopt_lab.workbench.language import _
 from nnopt_lab.workbench.training.compiling import WITH_GRAPHS, Compiled, mode_of
 from nnopt_lab.workbench.training.graphs import GraphStep
 from nnopt_lab.workbench.training.optimizers import rates_on, use_capturable, use_fused
@@ -41,10 +42,11 @@ class Options:
         if bf16 and on_accelerator and (why := devices.unavailable(device, "bf16")):
             raise ValueError(f"bf16=True: {why}")
         if cuda_graph and (why := devices.unavailable(device, "graphs")):
-            _say("cuda_graph=True has no effect" + (f": {why}" if on_accelerator else " on a CPU."))
+            on_a_cpu = _("cuda_graph=True has no effect on a CPU.")
+            _say(_("cuda_graph=True has no effect: {why}", why=why) if on_accelerator else on_a_cpu)
             cuda_graph = False
         if mode == "reduce-overhead" and not on_accelerator:
-            _say("compiled='reduce-overhead' has the same effect as compiled=True on a CPU.")
+            _say(_("compiled='reduce-overhead' has the same effect as compiled=True on a CPU."))
         return cls(bool(bf16), bool(fused), mode, bool(cuda_graph))
 
     def prepare(self, optimizer: Optimizer) -> None:

@@ -89,7 +89,7 @@ def test_all_words_are_translated_where_a_font_has_the_characters(chinese, fonts
     plots.png(fig)
     assert not [w for w in recwarn if "Glyph" in str(w.message) or "findfont" in str(w.message)]
     said = plots.alt_text(fig)
-    assert said == "两根条。 两者。 层: x: 准确率（%）, rows: 第一, 第二。 图例：我们的。"
+    assert said == "两根条。两者。层：x：准确率（%）, rows: 第一, 第二。图例：我们的。"
 
 
 @pytest.mark.parametrize("others", [{}, {"half": "层准确率"}, {"placeholder": set("".join(MESSAGES.values()))}])
