@@ -23,7 +23,8 @@ _STYLE = (
     f".{_BUSY} .nnopt-text::after{{content:' · drawing …';font-weight:600}}"
     ".nnopt-choice.nnopt-choice{display:flex!important;flex-direction:row!important;align-items:center;height:auto}"
     ".nnopt-choice>.widget-label{text-align:right;margin:0;flex-shrink:0}"
-    ".nnopt-choice>.widget-radio-box{margin:0 0 0 8px!important}</style>"
+    ".nnopt-choice>.widget-radio-box{margin:0 0 0 8px!important}"
+    ".nnopt-goals.nnopt-goals>.widget-html-content{line-height:1.5}</style>"
 )
 _reached: dict[str, str] = {}  # sentences by task: a goal stays ticked when its cell runs again
 
@@ -56,6 +57,7 @@ class Playground(widgets.VBox):
         self._picture.add_class("nnopt-figure")
         self._settings = widgets.HTML(layout={"display": "none"})  # seen only in a saved notebook
         self._goals = widgets.HTML(layout={} if goals else {"display": "none"})
+        self._goals.add_class("nnopt-goals")
         for part in (self._goals, self._settings, self._text, self._picture):
             part.add_class(CURRENT)
         for control in controls.values():
@@ -131,7 +133,7 @@ class Playground(widgets.VBox):
         """The widget, and for pages that show no widgets its settings, its text and its figure with a description."""
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle and self.figure is not None:  # cropped and with a palette, since it is stored in the notebook
-            parts = (self._goals.value, self._settings.value, self._text.value, plots.img(self.figure))
+            parts = (self._settings.value, self._goals.value, self._text.value, plots.img(self.figure))
             bundle = {**bundle, "text/html": "".join(f"<div>{part}</div>" for part in parts if part)}
         return bundle
 
