@@ -1256,8 +1256,7 @@ for ax, (kind, accuracies) in zip(
 ):
     plots.seeds(ax, accuracies, colors, reference=compressed["before"])
     ax.set(title=kind)
-for ax in axes[1]:
-    ax.set(xlabel="test accuracy, % (dashed: before compression)")
+fig.supxlabel("test accuracy, % (dashed: before compression)", fontsize=10)
 plots.finish(
     fig,
     "Accuracy after compression in four panels: the teacher on new pictures leads "
