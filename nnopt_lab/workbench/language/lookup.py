@@ -77,7 +77,8 @@ def _filled_in(template: Template, values: dict[str, str], language: str, lesson
     for field in ANY_FIELD.finditer(template.said):
         name = field.group()[1:-1]
         core, is_quoted = values[name].strip(), template.said[: field.start()].endswith(_QUOTES)
-        if LETTERS.search(core) and not is_quoted:
+        is_argument = template.said.startswith("=", field.end())
+        if LETTERS.search(core) and not (is_quoted or is_argument):
             found = _looked_up(core, template.values, language, lesson) or core
             values[name] = values[name].replace(core, found, 1)
     return with_fields(template.said, values)

@@ -13,6 +13,7 @@ MESSAGES = {
     "Nothing is off by {0}": "没有相差 {0}",
     "{0} is off by {1}.": "{0} 相差 {1}。",
     "{0} or {1} bits": "{0} 位或者 {1} 位",
+    "{0}={1} must be {2}.": "{0}={1} 必须是{2}。",
     "{who} has {count} point.": "{who}有 {count} 分。",
     "{who} has {count} points.": "{who}有 {count} 分。",
 }

@@ -21,6 +21,7 @@ from nnopt_lab.workbench.language import PRINTED, current_language, set_language
         ("Nothing is off by 2.", "Nothing 相差 2。"),
         ("nearest is off by nearest.", "最近相差最近。"),  # no space between Chinese characters
         ("nearest or 2 bits", "最近位或者 2 位"),
+        ("nearest=3 must be nearest.", "nearest=3 必须是最近。"),  # an argument keeps its name
         ("nothing known", "nothing known"),
         ("", ""),
         ("\n", "\n"),
