@@ -42,7 +42,7 @@ _SHOWN = (
     "workbench/plots/lines.py",
     "workbench/plots/roofline.py",
 )
-# Modules whose errors a command shows, or a card below the traceback of a lesson's cell.
+# Modules whose errors a command shows, or a card below the traceback of a lesson's cell: all that a lesson may import.
 _WITH_ERRORS = (
     "cli/__init__.py",
     "cli/inputs.py",
@@ -55,17 +55,9 @@ _WITH_ERRORS = (
     "grading/*.py",
     "grading/capstone/*.py",
     "grading/live/board.py",
-    *(f"techniques/{folder}/*.py" for folder in ("convolutions", "deployment", "distillation", "search", "training")),
-    "techniques/network_checks.py",
-    "techniques/tracing.py",
-    "workbench/data.py",
-    "workbench/device/*.py",
-    "workbench/files.py",
-    "workbench/language/choice.py",
-    "workbench/library_models.py",
-    "workbench/measure/*.py",
-    "workbench/models.py",
-    "workbench/training/*.py",
+    "lessons/*/*.py",
+    "techniques/**/*.py",
+    "workbench/**/*.py",
 )
 # Modules whose sentences, besides those of errors, are kept in English, and translated by what shows them.
 _WITH_SENTENCES = (

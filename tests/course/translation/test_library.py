@@ -13,7 +13,8 @@ from nnopt_lab.course.slips import slip
 from nnopt_lab.course.translation import catalogs
 from nnopt_lab.course.translation.library import LIBRARY, library_messages, marked_texts
 from nnopt_lab.course.translation.markdown_blocks import has_words
-from nnopt_lab.workbench import language
+from nnopt_lab.techniques.quantization.grids import grid_of
+from nnopt_lab.workbench import language, plots
 from nnopt_lab.workbench.language import translated, translated_sentences
 from tests.course.translation.conftest import LESSON
 
@@ -80,6 +81,14 @@ def _sentences():
             accepts = lambda n, value, values=values: difference(value, values[n], 1e-5) is None  # noqa: E731
             yield slip([change(value) for value in values], values, 0, accepts)
     yield from (number_comment(given, 97.0, 0.0) for given in (3.5, 120.0, 96.9, -3.0))
+
+
+@pytest.mark.parametrize("call", [lambda: grid_of(torch.zeros(2), 40), lambda: plots.legend(None, side="z")])
+def test_what_the_techniques_and_plots_refuse_is_found(chinese, call):
+    chinese({text: f"【{text}】" for text, kinds in library_messages().items() if "error" in kinds})
+    with pytest.raises(ValueError, match="must be") as refused:
+        call()
+    assert translated_sentences(str(refused.value)).startswith("【")
 
 
 def test_no_english_word_is_left_in_a_sentence_about_a_wrong_result(chinese):
