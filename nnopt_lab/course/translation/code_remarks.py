@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from nnopt_lab.course.cell_roles import LABEL
 from nnopt_lab.course.translation.chinese import FULL
-from nnopt_lab.course.translation.markdown_blocks import has_words
+from nnopt_lab.course.translation.markdown_blocks import COMMENT, has_words
 from nnopt_lab.workbench.language.typography import CLOSING, HAN, OPENING, SHARED_CLOSING, SHARED_OPENING
 
-DOCSTRING, COMMENT, FOLD_LABEL = "docstring", "code comment", "label of a folded cell"
+DOCSTRING, FOLD_LABEL = "docstring", "label of a folded cell"
 CODE_PROSE = {DOCSTRING, COMMENT, FOLD_LABEL}
 WIDTH = 88  # columns of a line of code; a Chinese character takes two
 QUOTES = '"""'

@@ -15,7 +15,7 @@ from nnopt_lab.course.builder import to_notebook
 from nnopt_lab.course.lesson_files import read_notebook
 from nnopt_lab.course.translation import catalogs, code_remarks
 from nnopt_lab.course.translation.library import LIBRARY
-from nnopt_lab.course.translation.markdown_blocks import TABLE_ROW, Block, with_translations
+from nnopt_lab.course.translation.markdown_blocks import COMMENT, TABLE_ROW, Block, with_translations
 from nnopt_lab.course.translation.readme import README, readme_edition, readme_file
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.workbench.language import languages, speaking
@@ -138,6 +138,8 @@ def _start(text: str) -> str:
 
 
 def _marked(block: Block, mark: str) -> str:
+    if block.kind == COMMENT:
+        return block.text
     if block.kind == TABLE_ROW:
         return f"{block.text.removesuffix('|').rstrip()} {mark} |"
     return f"{block.text} {mark}"

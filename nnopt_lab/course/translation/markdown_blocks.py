@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 HEADING, PARAGRAPH, LIST_ITEM, TABLE_ROW = "heading", "paragraph", "list item", "table row"
+COMMENT = "code comment"
 FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$]+\$", re.DOTALL)
 DISPLAYED = re.compile(r"\$\$(?:(?!\n\n).)+?\$\$", re.DOTALL)
 CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
@@ -13,16 +14,17 @@ ADDRESS = re.compile(r"(?<=\]\()[^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?=\))|<https?:
 SUMMARY = re.compile(r"( *<details[^>]*><summary>)(.+)")
 _WORDS_IN_FORMULA = re.compile(r"(?<!_)\\text\{([^{}]*)\}")  # but no subscript, which is part of a name
 WORD = re.compile(r"[^\W\d_]{2,}")
+_COMMENTED = re.compile(r"""((?:[^#"']|"[^"]*"|'[^']*')*?(?<!\S)# +)(\S.*)""")  # a line of code; no # in a string
 
 
 @dataclass(frozen=True)
 class Block:
-    """A heading, paragraph, list item or row of a table that contains words.
+    """A heading, paragraph, list item, row of a table, or comment in a block of code, that contains words.
 
     Attributes:
-        kind: HEADING, PARAGRAPH, LIST_ITEM or TABLE_ROW.
+        kind: HEADING, PARAGRAPH, LIST_ITEM, TABLE_ROW or COMMENT.
         start, end: its lines in the cell, from 0, without `end`.
-        prefix: what stands before its text in its first line, such as "- " or "## ".
+        prefix: what stands before its text in its first line, such as "- ", "## " or code.
         text: its text without the prefix. A line break that Markdown shows as a space is a space, so that wrapping
             the lines of a source anew changes no text.
     """
@@ -37,8 +39,8 @@ class Block:
 def blocks(cell: str) -> list[Block]:
     """The blocks of a Markdown cell that have words, in order.
 
-    Code, formulas and HTML of their own have none, except the line that is always seen of a fold,
-    `<details><summary>…`, with `</summary>` in the next line.
+    Code, formulas and HTML of their own have none, except comments, each line a block, and the line that is always
+    seen of a fold, `<details><summary>…`, with `</summary>` in the next line.
     """
     return [block for block in _all_blocks(cell) if has_words(block.text)]
 
@@ -95,6 +97,10 @@ def _all_blocks(cell: str) -> Iterator[Block]:
             yield Block(TABLE_ROW, *token.map, "", lines[token.map[0]].strip())
         elif token.type == "html_block" and (seen := SUMMARY.fullmatch(lines[token.map[0]])):
             yield Block(PARAGRAPH, token.map[0], token.map[0] + 1, seen[1], seen[2].strip())
+        elif token.type in ("fence", "code_block"):
+            for place in range(*token.map):
+                if commented := _COMMENTED.fullmatch(lines[place]):
+                    yield Block(COMMENT, place, place + 1, commented[1], commented[2].rstrip())
         elif token.type == "inline" and "table" not in inside:
             start, end = token.map
             kind = HEADING if "heading" in inside else LIST_ITEM if "list_item" in inside else PARAGRAPH

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from nnopt_lab.course.translation.markdown_blocks import Block, blocks, with_translations
+from nnopt_lab.course.translation.markdown_blocks import COMMENT, Block, blocks, with_translations
 from nnopt_lab.workbench.paths import root
 
 README = "README"  # the name of its file of translations, beside the lessons'
@@ -40,9 +40,11 @@ def readme_edition(known: dict[str, str], mark: str) -> str:
         mark: stands behind such a text.
     """
 
-    def translated(block: Block) -> str:
+    def translated(block: Block) -> str | None:
         if _names_editions(block):
             return _ENGLISH
+        if block.kind == COMMENT:
+            return known.get(block.text)
         end = " |" if block.text.endswith("|") else ""
         return known.get(block.text) or f"{block.text.removesuffix(end)} {mark}{end}"
 

@@ -10,6 +10,7 @@ from markdown_it import MarkdownIt
 
 from nnopt_lab.course.lesson_files import lesson_names
 from nnopt_lab.course.translation.markdown_blocks import (
+    COMMENT,
     HEADING,
     LIST_ITEM,
     PARAGRAPH,
@@ -123,6 +124,29 @@ def test_a_lessons_cells_stay_as_they_are_byte_for_byte_and_read_the_same_when_u
         unwrapped = with_translations(cell, lambda block: block.text)
         assert read(unwrapped).split() == read(cell).split()
         assert with_translations(unwrapped, lambda block: block.text) == unwrapped
+
+
+CODE = """```python
+a = "# no comment"  # to `b`, isn't it?
+# whole line
+b = f("x")[a] #no comment
+c = 1  # 2
+```
+
+- an item
+
+      d()    # aligned
+      #!no comment"""
+
+
+def test_comments_in_blocks_of_code_are_translated_and_the_code_is_not():
+    comments = ["to `b`, isn't it?", "whole line", "aligned"]
+    assert [block.text for block in blocks(CODE) if block.kind == COMMENT] == comments
+    made = with_translations(CODE, lambda block: block.text.upper() if block.kind == COMMENT else None)
+    for comment in comments:
+        assert f"# {comment.upper()}\n" in made
+        made = made.replace(comment.upper(), comment)
+    assert made == CODE
 
 
 WORDS = st.lists(st.sampled_from(["one", "**two**", "`three`", "$x$", "four,", "[five](a.md)", "6"]), min_size=1)
