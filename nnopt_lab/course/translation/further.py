@@ -28,6 +28,10 @@ FURTHER = (
         "error",
         "Prune the model with `prune_two_four` and fine-tune it with that mask, or allow more with `tolerance`.",
     ),
+    # How to mend what an error names.
+    ("error", "take {0} from the kit again"),
+    ("error", "restore it with `git checkout -- {0}`, or recreate it with `{1}`"),
+    ("error", "these are: {0}, and 0.0.0.0 means all"),
     (MESSAGE, "{low} to {high}"),  # numbers alone, as of an interval in a table
     # Values of a cell, and what `print` gets from a variable.
     (PRINTED, "No process was killed here, so there is no time to report."),
