@@ -683,6 +683,9 @@ timings = measure.latency(
 )
 ratio = measure.ratio(timings["dense"], timings["90 % zeros"])
 print(ratio)
+
+# %% tags=["nbval-ignore-output"]
+# Answer: speed-up from 90 % of the weights masked to zero
 reveal(
     "speed-up from 90 % of the weights masked to zero",
     ratio.median,

@@ -888,6 +888,9 @@ timings = {
 }
 thin_ratio = {n: measure.ratio(t["MyNet"], t["thin"]) for n, t in timings.items()}
 display(Table(list(thin_ratio.items()), ["batch", "factors compared with MyNet"]))
+
+# %% tags=["nbval-ignore-output"]
+# Answer: accuracy lost by fine-tuned low-rank factors
 reveal(
     "accuracy lost by low-rank factors with a quarter of the parameters, fine-tuned",
     thin_lost.estimate,
@@ -1024,6 +1027,9 @@ for n in (1, 256):
     )
     fold_ratio[n] = measure.ratio(timings["teacher"], timings["folded"])
 display(Table(list(fold_ratio.items()), ["batch", "folded compared with the teacher"]))
+
+# %% tags=["nbval-ignore-output"]
+# Answer: speed-up from folding the teacher's batch norms, batch 256
 reveal(
     "speed-up from folding the teacher's batch norms, batch 256",
     fold_ratio[256].median,
@@ -1197,6 +1203,9 @@ ratios = [
     for kind, r in off.items()
 ]
 display(Table(ratios, ["layers", "measured ÷ predicted", "lowest to highest"]))
+
+# %% tags=["nbval-ignore-output"]
+# Answer: layers of 30 that the cost model predicts to within a factor of 2
 reveal(
     "layers of 30 that the cost model predicts to within a factor of 2",
     within,

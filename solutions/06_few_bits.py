@@ -668,6 +668,9 @@ for method, result in results.items():
     lost = measure.proportion_difference(result.correct, validated.correct)
     rows.append([method, f"{result.accuracy:.1f} %", lost])
 display(Table(rows, ["method", "accuracy", "points lost against float"]))
+
+# %% tags=["nbval-ignore-output"]
+# Answer: accuracy after a quarter of an epoch at 2 bits, learned steps
 reveal(
     "accuracy after a quarter of an epoch at 2 bits, weights and inputs, learned steps",
     results["lsq"].accuracy,
@@ -952,6 +955,9 @@ display(
         ["weights", "validation accuracy"],
     )
 )
+
+# %% tags=["nbval-ignore-output"]
+# Answer: accuracy of 8-bit weights with updates rounded to nearest
 reveal(
     "accuracy with 8-bit weights whose updates are rounded to nearest, 4 epochs",
     scores["8 bits, nearest"],

@@ -125,6 +125,9 @@ plots.finish(
 found = ", ".join(processor.int8_instructions()) or "none that the system reports"
 print("instructions for 8-bit products:", found)
 at = products.get(1024, products[done[-1]])
+
+# %% tags=["nbval-ignore-output"]
+# Answer: speed-up of an int8 product, layer of 1024 by 1024
 reveal(
     "speed-up of an int8 product, layer of 1024 by 1024",
     at.median,
@@ -241,6 +244,9 @@ with tempfile.TemporaryDirectory() as folder:
         "as quantised": onnx.load(path_int8).graph,
         "as it runs": onnx.load(options.optimized_model_filepath).graph,
     }
+
+# %%
+# Answer: size of the int8 file
 reveal(
     "size of the int8 file",
     round(100 * bytes_int8 / bytes_float32, 1),

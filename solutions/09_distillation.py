@@ -508,6 +508,9 @@ rows = [
 ]
 display(Table(rows, ["student of", "accuracy", "points above 1,000 labels"]))
 gain = gains["18,000 unlabelled, teacher"]
+
+# %% tags=["nbval-ignore-output"]
+# Answer: teacher without labels, compared with 1,000 labels
 reveal(
     "teacher without labels, compared with 1,000 labels",
     gain.estimate,

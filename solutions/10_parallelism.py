@@ -1053,7 +1053,8 @@ plots.finish(
 # What to see: nearly all of the time lies between the orange cross, the kill, and the first green dot, the end of the
 # repeated epoch.
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output", "fold"]
+# Answer: time from the kill to the end of the repeated epoch
 reveal(
     "time from the kill to the end of the repeated epoch",
     said["epoch 1 done"][0] - said["process 1 dies in epoch 1"][0],

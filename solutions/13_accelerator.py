@@ -99,6 +99,9 @@ launched = time.perf_counter() - started
 results[-1].result()
 finished = time.perf_counter() - started
 print(f"all launched after {1000 * launched:.2f} ms, finished {1000 * finished:.1f} ms")
+
+# %% tags=["nbval-ignore-output"]
+# Answer: time after the last launch, as a share of the true time
 reveal(
     "time after the last launch, as a share of the true time",
     100 * launched / finished,
@@ -203,6 +206,9 @@ ms = {
 }
 one, many = ms["card"][0], ms["card"][-1]  # the smallest and the largest batch
 of_256 = ms["card"][sizes.index(256)] / one
+
+# %%
+# Answer: time for 256 pictures on the card, relative to one
 reveal(
     "time for 256 pictures on the card, relative to one",
     of_256,

@@ -423,6 +423,10 @@ if f"half {INT8}" in gain:
         ["both", gain[f"half {INT8}"]],
     ]
     display(Table(rows, ["change", "compared with the original"]))
+
+# %% tags=["nbval-ignore-output", "fold"]
+# Answer: int8 and half of the channels, share of the product
+if f"half {INT8}" in gain:
     reveal(
         "int8 and half of the channels: share of the product",
         round(share_reached),
@@ -922,6 +926,9 @@ for name, row in final.items():
     rows.append([name, speed, f"{row['test']:.2f} %", size, summary(config)])
 heads = ["network\nengine", "times as fast", "test accuracy", "file", "techniques"]
 display(Table(rows, heads))
+
+# %%
+# Answer: speed-up of the search's winner over eager MyNet
 reveal(
     "speed-up of the search's winner over eager MyNet",
     *(round(value, 2) for value in final["search 1"]["faster"]),
@@ -1124,6 +1131,9 @@ for name, row in resnet["final"].items():
     rows.append([name, f"{middle:.2f}×", interval, f"{row['test']:.2f} %"])
 heads = ["network", "times as fast", "95 % interval", "test accuracy"]
 display(Table(rows, heads))
+
+# %%
+# Answer: speed-up of the search's winner over eager resnet18
 reveal(
     "speed-up of the search's winner over eager resnet18",
     *(round(value, 2) for value in resnet["final"]["search 1"]["faster"]),

@@ -9,7 +9,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from nnopt_lab.course.asking import ASKS, CHECKS, asks, checks, prose
-from nnopt_lab.course.cell_roles import check_label, depends_on_the_machine, is_folded, shows_progress
+from nnopt_lab.course.cell_roles import check_hidden, check_label, depends_on_the_machine, is_folded, shows_progress
 from nnopt_lab.course.exercises import Question, cell_id, exercises, questions
 from nnopt_lab.course.lesson_files import paths, read_notebook
 from nnopt_lab.course.runner import run_notebook
@@ -39,10 +39,10 @@ def to_notebook(source: Path, solved: bool) -> NotebookNode:
 
     Raises:
         ValueError: solution markers do not match, an exercise appears twice or is folded, a folded cell has no label
-            (`cell_roles.check_label`), the prose above an exercise does not announce its declared points, as in
-            `**Exercise (2 points).**`, a code block in prose is not closed or has more than a language after its
-            opening fence, or a claim compares measured times and doesn't say so (`timing_claims.check_claims`, for the
-            solved notebook).
+            (`cell_roles.check_label`), an open cell explains a measurement (`cell_roles.check_hidden`), the prose above
+            an exercise does not announce its declared points, as in `**Exercise (2 points).**`, a code block in prose
+            is not closed or has more than a language after its opening fence, or a claim compares measured times and
+            doesn't say so (`timing_claims.check_claims`, for the solved notebook).
     """
     import jupytext
 
@@ -168,6 +168,8 @@ def _derived(text: str, metadata: dict, where: str) -> dict:
         if is_folded(text, metadata):
             check_label(text)
             derived["jupyter"] = {"source_hidden": True}
+        else:
+            check_hidden(text)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
     tags = metadata.get("tags", [])

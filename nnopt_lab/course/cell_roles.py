@@ -42,10 +42,23 @@ def check_label(source: str) -> None:
         )
 
 
+def check_hidden(source: str) -> None:
+    """Refuse an open cell that explains a measurement, because its code would answer a guess that is still to be made.
+
+    Raises:
+        ValueError: a `reveal` of the cell has a `because`.
+    """
+    for call in _named(source, "reveal"):
+        if any(keyword.arg == "because" for keyword in call.keywords):
+            raise ValueError(
+                f"The cell of {ast.unparse(call.args[0])} shows its `because` before the guess: put the `reveal` into "
+                "a folded cell of its own, which begins with `# Answer: …`."
+            )
+
+
 def claims_in(source: str) -> list[ast.Call]:
     """The calls of `claim` in a cell; one in a loop counts once."""
-    calls = [node for top in _statements(source) for node in ast.walk(top) if isinstance(node, ast.Call)]
-    return [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "claim"]
+    return _named(source, "claim")
 
 
 def depends_on_the_machine(source: str) -> bool:
@@ -57,6 +70,11 @@ def shows_progress(source: str) -> bool:
     """Whether a cell ends with the points so far, `progress()`, which would be outdated in a stored notebook."""
     last = [s.value for s in _statements(source)[-1:] if isinstance(s, ast.Expr)]
     return any(isinstance(c, ast.Call) and isinstance(c.func, ast.Name) and c.func.id == "progress" for c in last)
+
+
+def _named(source: str, name: str) -> list[ast.Call]:
+    calls = [node for top in _statements(source) for node in ast.walk(top) if isinstance(node, ast.Call)]
+    return [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == name]
 
 
 def _statements(source: str) -> list[ast.stmt]:

@@ -2,7 +2,14 @@
 
 import pytest
 
-from nnopt_lab.course.cell_roles import check_label, claims_in, depends_on_the_machine, is_folded, shows_progress
+from nnopt_lab.course.cell_roles import (
+    check_hidden,
+    check_label,
+    claims_in,
+    depends_on_the_machine,
+    is_folded,
+    shows_progress,
+)
 
 
 @pytest.mark.parametrize(
@@ -108,3 +115,9 @@ def test_a_label_says_what_a_folded_cell_holds(label):
 def test_any_other_first_line_is_no_label(first):
     with pytest.raises(ValueError, match="A folded cell begins with a comment that says what it holds"):
         check_label(f"{first}\n# Plot: accuracy")
+
+
+def test_an_open_cell_that_explains_a_measurement_is_refused():
+    with pytest.raises(ValueError, match=r"The cell of 'speed-up' shows its `because` before the guess"):
+        check_hidden('for x in xs:\n    run(x)\nreveal("speed-up", 2, because="it does less")')
+    check_hidden('for x in xs:\n    run(x)\nreveal("speed-up", 2)')
