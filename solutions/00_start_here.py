@@ -220,7 +220,7 @@ plots.roofline(points, peak, machine.peak_bandwidth())
 # measures.
 
 # %% tags=["fold"]
-# Plot and claims: the layers under the roofline
+# Claims: the layers under the roofline
 reached = [gflops for *_, gflops in points]
 # Measured twice, so that one slow second of the machine does not decide.
 peak = max(peak, machine.peak_gflops())
@@ -299,12 +299,11 @@ def attempt(code, **names):
 
 
 # %% [markdown]
-# <details><summary>Bugs 1 and 2, lines 7 and 4: why does the program not even start?
+# <details><summary>Bugs 1 and 2: why does the program not even start?
 # </summary>
 #
-# **Bugs 1 and 2, lines 7 and 4: the program does not even start.** A function name contains a space, and `F` is never
-# imported. Fix: `def quantise_model` and `from torch.nn import functional as F`. The article's code can never have been
-# run.
+# In line 7, a function name contains a space, and `F` in line 4 is never imported. Fix: `def quantise_model` and
+# `from torch.nn import functional as F`. The article's code can never have been run.
 #
 # </details>
 
@@ -315,11 +314,11 @@ attempt("def quantise model(model, num_bits): ...")
 attempt("F.relu(torch.ones(2))")
 
 # %% [markdown]
-# <details><summary>Bug 3, line 10: what does the cast do to the weights?
+# <details><summary>Bug 3: what does the cast do to the weights?
 # </summary>
 #
-# **Bug 3, line 10: a cast is not quantisation.** `.byte()` drops the fraction, and its result for a negative number is
-# undefined. Most trained weights lie between −0.5 and 0.5, so they become 0. Here are five larger ones:
+# In line 10, `.byte()` drops the fraction, and its result for a negative number is undefined: a cast is not
+# quantisation. Most trained weights lie between −0.5 and 0.5, so they become 0. Here are five larger ones:
 #
 # </details>
 
@@ -328,11 +327,11 @@ weights = torch.tensor([-2.2, -0.7, 0.3, 0.9, 1.8])
 weights.byte()
 
 # %% [markdown]
-# <details><summary>Bug 4, line 11: what happens to the constant?
+# <details><summary>Bug 4: what happens to the constant?
 # </summary>
 #
-# **Bug 4, line 11: a constant too large for its type.** 256 does not fit into a byte. It wraps to 0, and the program
-# divides by zero. (In a wider type, `w // 256` would be 0 for every byte, and every weight would become $2^0 = 1$.)
+# The 256 in line 11 does not fit into a byte. It wraps to 0, and the program divides by zero. (In a wider type,
+# `w // 256` would be 0 for every byte, and every weight would become $2^0 = 1$.)
 #
 # </details>
 
@@ -340,11 +339,11 @@ weights.byte()
 attempt("2 ** (weights.byte() // 256)", weights=weights)
 
 # %% [markdown]
-# <details><summary>Bug 5, line 12: what can't an optimizer do with the result?
+# <details><summary>Bug 5: what can't an optimizer do with the result?
 # </summary>
 #
-# **Bug 5, line 12: integers have no gradient.** An optimizer moves a parameter by small steps, and there are no small
-# steps between integers. So PyTorch refuses:
+# Line 12 makes integers into parameters, and integers have no gradient. An optimizer moves a parameter by small steps,
+# and there are no small steps between integers. So PyTorch refuses:
 #
 # </details>
 
@@ -352,11 +351,11 @@ attempt("2 ** (weights.byte() // 256)", weights=weights)
 attempt("nn.Parameter(torch.tensor([254, 0, 1], dtype=torch.uint8))")
 
 # %% [markdown]
-# <details><summary>Bugs 6 and 7, line 7: what does the program forget?
+# <details><summary>Bugs 6 and 7: what does the program forget?
 # </summary>
 #
-# **Bugs 6 and 7: `num_bits` is never used, and the floats cannot be recovered.** The program asks for 8 bits but would
-# do the same for 2. And since it stores no *scale*, nobody can tell which float an integer stands for.
+# The argument `num_bits` of line 7 is never used: the program asks for 8 bits but would do the same for 2. And since it
+# stores no *scale*, nobody can tell which float an integer stands for.
 #
 # </details>
 #
@@ -388,19 +387,19 @@ print("recovered ", q * scale)
 half_a_step = (q * scale - weights).abs().max() <= scale / 2 + 1e-7
 
 # %% [markdown]
-# <details><summary>Bug 8, lines 9 to 12: what is not quantised?
+# <details><summary>Bug 8: what is not quantised?
 # </summary>
 #
-# **Bug 8: activations and biases are forgotten.** Lines 9 to 12 only change weights. The activations between the layers
-# stay floats, so every product is still a float product. At best the network becomes smaller on disk, but not faster.
+# Lines 9 to 12 only change weights. Biases and the activations between the layers stay floats, so every product is
+# still a float product. At best the network becomes smaller on disk, but not faster.
 #
 # </details>
 #
-# <details><summary>Bug 9, line 15: what does the optimizer hold?
+# <details><summary>Bug 9: what does the optimizer hold?
 # </summary>
 #
-# **Bug 9, line 15: the optimizer is created too early.** It holds the *old* parameters. After line 16 has replaced
-# them, `step()` updates tensors that the network no longer uses:
+# Line 15 creates the optimizer too early. It holds the *old* parameters. After line 16 has replaced them, `step()`
+# updates tensors that the network no longer uses:
 #
 # </details>
 
@@ -423,15 +422,13 @@ except ValueError as error:
     print(wrapped(error))
 
 # %% [markdown]
-# <details><summary>Bugs 10 to 13, lines 17 to 21: what is missing, and what only looks right?
+# <details><summary>Bugs 10 to 13: what is missing, and what only looks right?
 # </summary>
 #
-# **Bugs 10 to 13: what is missing, and what only looks right.**
-#
 # - Bug 10: there is no data, no training loop and no evaluation, so nothing is ever measured.
-# - Bug 11: the input `x` is never moved to the device, so the program fails on any machine with a GPU.
-# - Bug 12: "parallel" only means a move to one device. Other GPUs stay idle, and CPU cores are not considered.
-# - Bug 13: `cuda:0` is hard-coded, so Apple and Intel accelerators and a second GPU are never used.
+# - Bug 11, line 19: the input `x` is never moved to the device, so the program fails on any machine with a GPU.
+# - Bug 12, line 18: "parallel" only means a move to one device. Other GPUs stay idle, and CPU cores are not considered.
+# - Bug 13, line 17: `cuda:0` is hard-coded, so Apple and Intel accelerators and a second GPU are never used.
 #   `torch.accelerator` finds whichever accelerator there is.
 #
 # </details>

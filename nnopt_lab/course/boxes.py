@@ -73,7 +73,8 @@ def _plain(typed: str) -> str:
 def box(parts: list, without_kernel: Card):
     """Widgets one below the other; where no kernel runs, and as text, they are shown as a card.
 
-    Its `place` is None before it is shown, then the place where it is: `box.place.update(card)` puts a card there.
+    Its `place` is None before it is shown, then the place where it is: `box.place.update(card)` puts a card there, and
+    `box.keep(card)` leaves the widgets, and the card for when the kernel has ended.
     """
     made = _class()(parts)
     made.add_class(CLASS)
@@ -94,8 +95,16 @@ def _class() -> type:
         def _ipython_display_(self) -> None:
             from IPython.display import display
 
+            self.place = display(self._forms(), raw=True, display_id=True)
+
+        def keep(self, card: Card) -> None:
+            self.without_kernel = card
+            if self.place is not None:
+                self.place.update(self._forms(), raw=True)
+
+        def _forms(self) -> dict:
             card = self.without_kernel  # ipywidgets would cut the text
             forms = {"text/plain": repr(card), "text/html": f'<div class="{CLASS}">{card._repr_html_()}</div>'}
-            self.place = display(self._repr_mimebundle_() | forms, raw=True, display_id=True)
+            return self._repr_mimebundle_() | forms
 
     return Box

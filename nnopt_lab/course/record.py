@@ -1,4 +1,4 @@
-"""A learner's record in a small file of the workspace, `progress.json`: passes, hints, predictions and claims.
+"""A learner's record in a small file of the workspace, `progress.json`: passes, hints, guesses, marks and claims.
 
 The file is written under another name and then renamed, so it is never partial. An unreadable file is archived under a
 dated name, and a new one begun. If it can't be written, the record stays in the kernel's memory until it can.
@@ -30,6 +30,7 @@ _SECTIONS = {  # the file is accepted only if each entry is valid for its sectio
     "predictions": lambda entry: (
         _has(entry, _PREDICTION) and len({entry[key] is None for key in ("measured", "low", "high")}) == 1
     ),
+    "marks": lambda entry: isinstance(entry, list) and all(type(line) is int for line in entry),
     "entries": lambda entry: _is_number(entry) and 0 <= entry <= 10,
     "claims": lambda entry: isinstance(entry, dict) and all(isinstance(holds, bool | None) for holds in entry.values()),
     "timing_claims": lambda entry: (
@@ -45,7 +46,7 @@ def read(folder: Path) -> dict:
 
     Returns:
         {"exercises": {id: {"passed", "points", "attempts"}}, "questions": likewise, "hints": {id: number shown},
-        "predictions": {name: …}, "entries": {capstone division: most points},
+        "predictions": {name: …}, "marks": {program: numbers of its lines}, "entries": {capstone division: most points},
         "claims": {lesson: {text: bool, or None if it does not apply}},
         "timing_claims": likewise, or NOT_JUDGED if the machine was busy}.
     """

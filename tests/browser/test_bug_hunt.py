@@ -20,4 +20,7 @@ def test_lines_are_marked_by_buttons_and_the_card_stays_when_the_kernel_has_ende
     opened.outputs("Your lines hold 1 of the 13 bugs").wait_for()
     opened.restart_kernel()
     assert opened.outputs("Your lines hold 1 of the 13 bugs").count() == 1
+    opened.run_all()
+    box.get_by_role("button", name="Mark again").click()
+    box.get_by_role("button", name="4", exact=True, pressed=True).wait_for()
     assert opened.errors == []

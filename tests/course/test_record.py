@@ -24,6 +24,7 @@ EMPTY = {
     "questions": {},
     "hints": {},
     "predictions": {},
+    "marks": {},
     "entries": {},
     "claims": {},
     "timing_claims": {},

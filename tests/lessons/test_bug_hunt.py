@@ -9,11 +9,16 @@ from nnopt_lab.workbench.paths import root
 
 TEXT = (root() / "solutions" / "00_start_here.py").read_text(encoding="utf-8")
 
+pytestmark = pytest.mark.usefixtures("own_workspace")
+
 
 def test_its_bugs_are_those_of_the_lesson():
     assert [int(line) for line in re.findall(r"^# +(\d+)  ?\S", TEXT, re.MULTILINE)][-1] == PROGRAM[-1]
-    told = re.findall(r"Bug (\d+), line (\d+)", TEXT)
-    assert len(told) == 8 and all(int(line) == BUGS[int(bug)][0] for bug, line in told)
+    told = re.findall(r"^# - Bug (\d+), line (\d+)", TEXT, re.MULTILINE)
+    assert len(told) == 3 and all(int(line) == BUGS[int(bug)][0] for bug, line in told)
+    for bug, fold in re.findall(r"<summary>Bug (\d+): (.+?)</details>", TEXT, re.DOTALL):
+        assert re.search(rf"[Ll]ines? {BUGS[int(bug)][0]}\b", fold)
+    assert not any("line" in summary for summary in re.findall(r"<summary>(.*)", TEXT))
     assert list(BUGS) == list(range(1, 14)) and set().union(*BUGS.values()) <= set(PROGRAM)
 
 
@@ -41,9 +46,26 @@ def test_a_single_line_needs_no_list():
 def test_the_box_has_a_button_for_each_line_and_shows_the_card():
     made = mark_bugs()
     assert "such as `mark_bugs([3, 8])`" in repr(made)
-    _asked, row, answer = made.children
-    *lines, compare = row.children
+    picker, answer, again = made.children
+    _asked, grid, compare = picker.children
+    lines = grid.children
     assert [button.description for button in lines] == [str(line) for line in PROGRAM]
     lines[3].value = lines[9].value = True
     compare.click()
     assert answer.value == mark_bugs([4, 10])._repr_html_()
+    assert picker.layout.display == "none" and again.layout.display != "none"
+
+
+def test_the_marks_are_kept_and_can_be_changed():
+    mark_bugs([4, 10])
+    made = mark_bugs()
+    picker, answer, again = made.children
+    assert answer.value == mark_bugs([4, 10])._repr_html_() and picker.layout.display == "none"
+    assert "Your lines hold 4 of the 13 bugs" in repr(made)
+    again.click()
+    assert picker.layout.display != "none" and answer.value == "" and again.layout.display == "none"
+    _asked, grid, compare = picker.children
+    assert [button.description for button in grid.children if button.value] == ["4", "10"]
+    grid.children[9].value = False
+    compare.click()
+    assert "Your lines hold 1 of the 13 bugs" in repr(made) and "Your lines hold 1 of the 13 bugs" in repr(mark_bugs())

@@ -1,13 +1,17 @@
 """The bug hunt of lesson 00: mark the lines in which you see a bug, then hear which have one, but not what it is."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from nnopt_lab.course import record
 from nnopt_lab.course.boxes import box
 from nnopt_lab.course.cards import ACCENTS, WIDTH, Card
 from nnopt_lab.course.cell_output import seen
+from nnopt_lab.course.workspace import workspace
 from nnopt_lab.workbench.language import _
 
+NAME = "bug_hunt"
 PROGRAM = range(1, 22)  # its lines
+IN_A_ROW = 7  # buttons, three rows of them
 BUGS = {  # by number, as in the lesson: the lines that show it, the plainest one first
     1: (7, 16),
     2: (4,),
@@ -30,7 +34,8 @@ def mark_bugs(lines: Iterable[int] = ()):
     """Compare the lines that you mark with those that have a bug.
 
     Args:
-        lines: their numbers, 1 to 21; without any, a box with a button for each line is shown.
+        lines: their numbers, 1 to 21; without any, a box with a button for each line is shown, or the card
+            of those that were marked last.
 
     Returns:
         A card, or the box.
@@ -43,7 +48,10 @@ def mark_bugs(lines: Iterable[int] = ()):
             code="`mark_bugs([3, 8])`",
         )
         return Card(wanted, "bad")
-    return _compared(set(marked)) if marked else _box()
+    if not marked:
+        return _box()
+    _keep(set(map(int, marked)))
+    return _compared(set(marked))
 
 
 def _compared(marked: set[int]) -> Card:
@@ -61,30 +69,67 @@ def _listed(lines: list[int]) -> str:
     return _(", ").join(map(str, lines))
 
 
+def _kept() -> list[int]:
+    return record.read(workspace())["marks"].get(NAME, [])
+
+
+def _keep(marked: Iterable[int]) -> None:
+    with record.change() as contents:
+        contents["marks"][NAME] = sorted(marked)
+
+
 def _box():
     import ipywidgets as widgets
 
-    buttons = [
-        widgets.ToggleButton(description=str(line), tooltip=_("line {line}", line=line), layout={"width": "3.2em"})
-        for line in PROGRAM
-    ]
-    compare = widgets.Button(description=_("Compare"), button_style="primary")
+    kept = _kept()
+    picker, compare = _picker(kept)
     answer = widgets.HTML()
+    again = widgets.Button(description=_("Mark again"))
 
-    def show(_button) -> None:
-        marked = {line for line, button in zip(PROGRAM, buttons, strict=True) if button.value}
-        card = _compared(marked)
-        answer.value = card._repr_html_()
-        if made.place is not None:
-            made.place.update(card)  # the card stays when the kernel ends, the box would not
+    def show(card: Card | None) -> None:
+        answer.value = card._repr_html_() if card else ""
+        picker.layout.display, again.layout.display = ("none", "") if card else ("", "none")
 
-    compare.on_click(show)
-    asked = _("In which lines do you see a bug?")
-    row = widgets.HBox([*buttons, compare], layout={"flex_flow": "row wrap"})
+    def finish(marked: list[int]) -> None:
+        _keep(marked)
+        card = _compared(set(marked))
+        show(card)
+        made.keep(card)
+
+    compare(finish)
+    again.on_click(lambda _button: show(None))
+    first = _compared(set(kept)) if kept else None
+    show(first)
     written = _(
         "Write the numbers of the lines into this cell, such as {code}, and run it.", code="`mark_bugs([3, 8])`"
     )
-    made = box([widgets.HTML(f"<b>{asked}</b>"), row, answer], Card(asked, "neutral", (written,)))
+    made = box([picker, answer, again], first or Card(_asked(), "neutral", (written,)))
     made.layout = {"border_left": f"4px solid {ACCENTS['neutral']}", "padding": "8px 14px", "max_width": WIDTH}
     made.add_class("nnopt-form")
     return made
+
+
+def _picker(marked: list[int]):
+    """Buttons for the lines, and a function that calls another with the marked lines when they are to be compared."""
+    import ipywidgets as widgets
+
+    buttons = [
+        widgets.ToggleButton(
+            value=line in marked,
+            description=str(line),
+            tooltip=_("line {line}", line=line),
+            layout={"width": "3.2em"},
+        )
+        for line in PROGRAM
+    ]
+    compare = widgets.Button(description=_("Compare"), button_style="primary")
+    grid = widgets.GridBox(buttons, layout={"grid_template_columns": f"repeat({IN_A_ROW}, max-content)"})
+
+    def on_compare(then: Callable[[list[int]], None]) -> None:
+        compare.on_click(lambda _button: then([line for line in PROGRAM if buttons[line - 1].value]))
+
+    return widgets.VBox([widgets.HTML(f"<b>{_asked()}</b>"), grid, compare]), on_compare
+
+
+def _asked() -> str:
+    return _("In which lines do you see a bug?")
