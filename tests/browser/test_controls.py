@@ -63,3 +63,30 @@ def test_every_control_of_a_playground_has_a_name_and_a_slider_says_the_value_sh
     assert slider.get_attribute("aria-valuetext") == "95%"
     snapshot = playground.aria_snapshot()
     assert not [line for line in snapshot.splitlines() if line.strip(" -:") in ("slider", "radiogroup", "combobox")]
+
+
+def test_keys_in_a_control_are_no_shortcuts_of_the_notebook(lesson):
+    page, playground = lesson.page, lesson.outputs("pruned").last
+    cells = page.locator(".jp-Notebook .jp-Cell")
+    count = cells.count()
+    controls = {
+        "radio": playground.get_by_role("radio", name="8", exact=True),
+        "select": playground.get_by_role("combobox", name="method", exact=True),
+        "checkbox": playground.get_by_role("checkbox", name="symmetric", exact=True),
+        "button": page.locator(".nnopt-box button").first,
+    }
+    for name, control in controls.items():
+        control.click() if name == "radio" else control.focus()
+        for key in ("ArrowDown", "ArrowRight", "ArrowLeft", "ArrowUp", "x", "d", "d", "b", "j", "k"):
+            page.keyboard.press(key)
+            assert playground.is_visible(), (name, key)
+        assert page.evaluate("!!document.activeElement.closest('.jupyter-widgets')"), name
+        assert cells.count() == count, name
+    controls["select"].focus()
+    page.keyboard.press("ArrowDown")
+    playground.get_by_text("'method': 'smallest'").wait_for()
+    controls["radio"].click()
+    page.keyboard.press("ArrowDown")
+    playground.get_by_text("'batch': 64").wait_for()
+    lesson.page.keyboard.press("Control+s")
+    page.wait_for_selector(".lm-DockPanel-tabBar .lm-TabBar-tab.lm-mod-current:not(.jp-mod-dirty)")

@@ -1,6 +1,6 @@
 // A strip is a row of buttons, or a field with a button, under a cell's code. A press runs cells and leaves the focus.
 
-const STRIP = 'nnopt-strip', BOX = '.nnopt-box';
+const STRIP = 'nnopt-strip', CONTROL = '.jupyter-widgets';
 
 let actions; // NotebookActions of JupyterLab
 
@@ -21,18 +21,22 @@ const onkeydown = event => { if (isPlain(event)) event.stopPropagation(); }; // 
 
 // A newer JupyterLab handles shortcuts after the strip, an older one before it.
 const suppressShortcuts = event => {
-  event.target.closest?.(`.${STRIP}`)?.toggleAttribute('data-lm-suppress-shortcuts', isPlain(event));
+  event.target.closest?.(`.${STRIP}, ${CONTROL}`)?.toggleAttribute('data-lm-suppress-shortcuts', isPlain(event));
 };
+
+// Nor do they work in a widget: an arrow there chooses a value, and must neither leave the cell nor fold its section.
+const keepKeys = ({ target }) => target.closest?.(CONTROL)?.addEventListener('keydown', onkeydown);
 
 export const begin = notebookActions => {
   actions = notebookActions;
   window.addEventListener('keydown', suppressShortcuts, true); // before JupyterLab, which listens to the document
+  document.addEventListener('focusin', keepKeys);
 };
 
 // A widget's field keeps all keys to itself, so that nothing could be saved or run from it.
 export const passShortcuts = ({ commands }) => {
   const pass = event => {
-    if (event.target.closest?.(`${BOX} input`) && !isPlain(event)) commands.processKeydownEvent(event);
+    if (event.target.closest?.('.widget-text input') && !isPlain(event)) commands.processKeydownEvent(event);
   };
   window.addEventListener('keydown', pass, true);
 };
@@ -56,6 +60,8 @@ export const stripOf = (cell, label, parts) => {
   code.after(made);
   return made;
 };
+
+export const buttonOf = cell => cell.node.querySelector(`:scope > .${STRIP} button`);
 
 // JupyterLab leaves a cell's code, and takes the focus, when it runs one.
 const holdFocus = notebook => {
