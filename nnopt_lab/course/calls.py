@@ -180,7 +180,7 @@ def _open_card(exercise, verdict: Verdict) -> Card:
     title, mood = _("{exercise}: not answered yet ({points})", **which), "quiet"
     name = exercise.name
     if verdict.state == "blank":
-        lines = [_("Write `{name}` above and run both cells again.", name=name)]
+        lines = [_("Write `{name}` above and press *Check* (without buttons, run both cells again).", name=name)]
     elif verdict.state == "library":
         again = Message("Run the cell with your own `{name}` again, then this one.", name=name)
         lines = [translated(joined(verdict.mistake, again))]

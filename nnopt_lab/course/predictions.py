@@ -108,9 +108,7 @@ def _commit(name: str, guess: float, unit: str) -> Card:
     entry.guess, entry.measured, entry.low, entry.high = guess, None, None, None
     _store(name, entry)
     start_page.follow(workspace(), entry.lesson)
-    card = _committed(name, entry)
-    again = _("It was measured before you guessed. Run the measuring cell again, so that your guess counts.")
-    return Card(card.title, card.mood, (*card.lines, again)) if was_shown else card
+    return _committed(name, entry, was_shown)
 
 
 def _fixed(name: str, entry: Prediction) -> Card:
@@ -118,9 +116,12 @@ def _fixed(name: str, entry: Prediction) -> Card:
     return Card(_("Already measured: {name}", name=translated(name)), "quiet", (fixed,))
 
 
-def _committed(name: str, entry: Prediction) -> Card:
-    guessed = _("{guess}. Now measure.", guess=in_unit(entry.guess, entry.unit))
-    return Card(_("Your guess: {name}", name=translated(name)), "neutral", (guessed,))
+def _committed(name: str, entry: Prediction, was_shown: bool = False) -> Card:
+    guess = in_unit(entry.guess, entry.unit)
+    measure = _("{guess}. Now measure.", guess=guess)
+    if was_shown:
+        measure = _("{guess}. Run the cell with `reveal(…)` again, so that your guess counts.", guess=guess)
+    return Card(_("Your guess: {name}", name=translated(name)), "neutral", (measure,))
 
 
 def _box(name: str, entry: Prediction):

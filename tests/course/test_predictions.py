@@ -159,7 +159,7 @@ def test_a_box_left_alone_while_the_lesson_went_on_still_takes_a_guess_which_is_
     number.value = "3"
     button.click()
     assert noted()["guess"] == 3 and noted()["measured"] is None
-    assert "Already measured" not in answer.value and "Run the measuring cell again" in answer.value
+    assert "Already measured" not in answer.value and "again, so that your guess counts" in answer.value
     assert repr(ledger()).startswith("No guesses yet.")
     assert "1.50 times too high" in reveal(NAME, 2, 1.9, 2.1).lines[1]
     number.value = "2"
@@ -206,7 +206,7 @@ def test_a_measurement_without_a_guess_spends_nothing(noted):
     card = reveal(NAME, 2, because="It depends.")
     assert (card.title, card.lines) == (f"Measured: {NAME}", ("2 · measured without a guess", "It depends."))
     card = predict(NAME, 2)
-    assert card.title == f"Your guess: {NAME}" and "Run the measuring cell again" in card.lines[1]
+    assert card.title == f"Your guess: {NAME}" and "again, so that your guess counts" in card.lines[0]
     assert predict(NAME, 5).lines == ("5×. Now measure.",)
     reveal(NAME, 2)
     assert noted()["guess"] == 5 and noted()["measured"] == 2
@@ -224,7 +224,7 @@ def test_the_unit_is_there_though_the_measurement_came_first(noted):
     assert noted("wait for it")["unit"] == ""
     predict("wait for it", unit="ms")
     assert reveal("wait for it", 3).lines[0].startswith("3 ms ·")
-    assert predict("wait for it", 4).lines[0] == "4 ms. Now measure."
+    assert predict("wait for it", 4).lines[0].startswith("4 ms. Run the cell with `reveal")
 
 
 def test_a_skipped_box_leaves_its_unit_to_the_measurement(monkeypatch, tmp_path):
