@@ -10,7 +10,11 @@ from nnopt_lab.workbench.language.typography import HAN, has_ideographs
 # One accent per mood: white text on it has a contrast of at least 4.5, and it has one of 3 on a light or dark page.
 ACCENTS = {"good": "#00805d", "bad": "#c04c00", "neutral": "#0072b2", "quiet": "#6e6e6e"}
 _MARKS = {"good": "✔", "bad": "✘", "neutral": "▸", "quiet": "○"}
-_TINT = "14"  # opacity of the accent in the background, in hexadecimal
+TINT = "14"  # opacity of the accent in the background, in hexadecimal
+_BADGE = (
+    "display:inline-block;width:1.4em;margin-right:.1em;text-indent:0;text-align:center;border-radius:4px;"
+    "line-height:1.3;color:#fff"
+)
 _SHORT = 90  # characters of a block that stands beside its label
 _GREY = "rgba(127,127,127,.14)"
 
@@ -56,13 +60,18 @@ class Card:
         accent = ACCENTS[self.mood]
         return (
             f'<div role="note" aria-label="{html.escape(_kind(self.mood))}" style="border-left:4px solid {accent};'
-            f"border-radius:4px;background:{accent}{_TINT};padding:8px 14px;margin:4px 0;"
+            f"border-radius:4px;background:{accent}{TINT};padding:8px 14px;margin:4px 0;"
             f'box-sizing:border-box;max-width:{WIDTH};{FONT}">'
             f'<div><span aria-hidden="true" style="display:inline-block;min-width:1.5em;margin-right:.4em;'
             f'border-radius:4px;text-align:center;color:#fff;background:{accent}">{_MARKS[self.mood]}</span> '
             f"<strong>{inline(self.title)}</strong></div>"
             f"{self.picture}{''.join(map(_line, self.lines))}{''.join(fold(*item) for item in self.folds)}</div>"
         )
+
+
+def badge(mood: str) -> str:
+    """A mood's mark in a box of its colour, before a line of text whose further lines hang below its first."""
+    return f'<strong style="{_BADGE};background:{ACCENTS[mood]}">{_MARKS[mood]}</strong> '
 
 
 def _kind(mood: str) -> str:

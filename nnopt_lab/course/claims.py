@@ -10,18 +10,19 @@ those of the stored notebook.
 """
 
 import html
+import re
 import sys
 from dataclasses import dataclass
 
 from nnopt_lab.course import other_kernels, record, session, timing_claims
-from nnopt_lab.course.cards import ACCENTS, FONT, WIDTH, inline
+from nnopt_lab.course.cards import FONT, WIDTH, badge, inline
 from nnopt_lab.course.cell_output import shell
 from nnopt_lab.course.timing_claims import NOT_JUDGED
 from nnopt_lab.workbench.language import _, counted, translated
 
 SHOWN_IN_A_CELL = 3
 _MARKS = {True: "✔", False: "✘", None: "○", NOT_JUDGED: "○"}  # None: does not apply here
-_COLORS = {True: ACCENTS["good"], False: ACCENTS["bad"], None: ACCENTS["quiet"], NOT_JUDGED: ACCENTS["quiet"]}
+_MOODS = {"✔": "good", "✘": "bad", "○": "quiet"}
 _CLASS = ' class="nnopt-timing"'  # by which the tests recognise what they don't compare
 _in_cell: list["Statement"] = []  # the current notebook cell's claims so far
 
@@ -73,7 +74,7 @@ class Statement:
         return f"{_MARKS[self.holds]} {sign}{self.text}" + (f"\n    {self.note}" if self.note else "")
 
     def _repr_html_(self) -> str:
-        return f'<div style="margin:0;max-width:{WIDTH};{FONT}">{self.html}</div>'
+        return f'<div style="margin:0 0 4px;max-width:{WIDTH};{FONT}">{self.html}</div>'
 
     @property
     def html(self) -> str:
@@ -83,10 +84,8 @@ class Statement:
             note += other_kernels.offer()
         sign = f"{_timed()} " if self.timing else ""
         return (
-            f'<div{_CLASS if self.timing else ""} style="padding-left:1.8em;text-indent:-1.8em;margin-top:2px"><strong '
-            'style="display:inline-block;width:1.4em;margin-right:.4em;text-indent:0;text-align:center;'
-            f'border-radius:4px;line-height:1.3;color:#fff;background:{_COLORS[self.holds]}">'
-            f"{_MARKS[self.holds]}</strong>{sign}{inline(self.text)}{note}</div>"
+            f'<div{_CLASS if self.timing else ""} style="padding-left:1.8em;text-indent:-1.8em;margin-top:2px">'
+            f"{badge(_MOODS[_MARKS[self.holds]])}{sign}{inline(self.text)}{note}</div>"
         )
 
 
@@ -110,8 +109,8 @@ class Further:
         above = "".join(claim.html for claim in shown)
         lines = "".join(claim.html for claim in self.claims if claim not in shown)
         return (
-            f'<div style="margin:0;max-width:{WIDTH};{FONT}">{above}<details><summary style="cursor:pointer">'
-            f'{inline(self.summary)}</summary><div style="padding-left:1.5em">{lines}</div></details></div>'
+            f'<div style="margin:2px 0 8px;max-width:{WIDTH};{FONT}">{above}<details><summary style="cursor:pointer">'
+            f'{_with_badges(self.summary)}</summary><div style="padding-left:1.5em">{lines}</div></details></div>'
         )
 
 
@@ -140,6 +139,10 @@ def _summary(claims: tuple[Statement, ...], timing: bool) -> str:
     elif busy:
         parts.append(_("{count} {claims} not judged: busy", count=busy, claims=_noun(busy, timing)))
     return f"{_MARKS[held == count if count else None]} {_('; ').join(parts)}" if parts else ""
+
+
+def _with_badges(summary: str) -> str:
+    return re.sub("([✔✘○]) ", lambda mark: badge(_MOODS[mark[1]]), inline(summary))
 
 
 def _timed() -> str:

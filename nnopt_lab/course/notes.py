@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nnopt_lab.course.cards import FONT, WIDTH, inline
+from nnopt_lab.course.cards import FONT, WIDTH, badge, inline
 from nnopt_lab.course.cell_output import shell
 
 
@@ -17,9 +17,8 @@ class Note:
 
     def _repr_html_(self) -> str:
         return (
-            f'<div style="margin:0;max-width:{WIDTH};padding-left:1.5em;text-indent:-1.5em;{FONT}">'
-            '<span aria-hidden="true" '
-            f'style="display:inline-block;width:1.2em;text-indent:0">○</span> {inline(self.text)}</div>'
+            f'<div style="margin:2px 0 8px;max-width:{WIDTH};padding-left:1.8em;text-indent:-1.8em;{FONT}">'
+            f"{badge('quiet')}{inline(self.text)}</div>"
         )
 
 

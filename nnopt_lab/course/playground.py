@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import ipywidgets as widgets
 from rich.cells import cell_len
 
+from nnopt_lab.course.cards import ACCENTS, TINT, WIDTH
 from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.workbench import plots
 from nnopt_lab.workbench.language import _, continued, labelled, translated
@@ -17,14 +18,31 @@ from nnopt_lab.workbench.plots.summary import KEY
 
 PAUSE = 0.04  # seconds without a further move before the figure is drawn
 _BUSY = "nnopt-drawing"
+_FONT = "font-family:var(--jp-content-font-family,inherit);font-size:var(--jp-content-font-size1,inherit)"
 # The delay keeps a quick redraw from flickering.
 _STYLE = (
     f"<style>.nnopt-figure img{{transition:opacity .1s .15s}}.{_BUSY} .nnopt-figure img{{opacity:.35}}"
-    f".{_BUSY} .nnopt-text::after{{content:' · drawing …';font-weight:600}}"
-    ".nnopt-choice.nnopt-choice{display:flex!important;flex-direction:row!important;align-items:center;height:auto}"
+    f".{_BUSY} .nnopt-text::after{{content:'drawing …';font-weight:600}}"
+    f".nnopt-controls :is(label,.widget-label,select,input,.widget-readout){{{_FONT}!important}}"
+    ".nnopt-controls.nnopt-controls>:is(.widget-inline-hbox,.nnopt-choice):not(.nnopt-goals){min-height:30px;"
+    "align-items:center;margin:1px 0}.nnopt-controls .widget-label{height:auto;line-height:1.45}"
+    ".nnopt-controls select{height:28px}"
+    ".nnopt-choice.nnopt-choice{display:flex!important;flex-direction:row!important;height:auto}"
     ".nnopt-choice>.widget-label{text-align:right;margin:0;flex-shrink:0}"
     ".nnopt-choice>.widget-radio-box{margin:0 0 0 8px!important}"
-    ".nnopt-goals.nnopt-goals>.widget-html-content{line-height:1.5}</style>"
+    ".nnopt-choice>.widget-radio-box label{min-width:4.2em;margin:0}"  # columns, since all rows have numbers
+    f".nnopt-goals.nnopt-goals{{box-sizing:border-box;width:100%;max-width:{WIDTH};margin:4px 0 8px;padding:8px 14px;"
+    f"height:auto;border-left:4px solid {ACCENTS['neutral']};border-radius:4px;background:{ACCENTS['neutral']}{TINT}}}"
+    f".nnopt-goals.nnopt-goals>.widget-html-content{{line-height:1.45;{_FONT}}}"
+    ".nnopt-goals div>div{padding-left:1.8em;text-indent:-1.8em;margin-top:2px}"
+    ".nnopt-goals b{display:inline-block;width:1.4em;margin-right:.4em;border-radius:4px;line-height:1.3;"
+    "text-align:center;text-indent:0}"
+    f".nnopt-goals div:has(>small)>b{{color:#fff;background:{ACCENTS['good']}}}"
+    ".nnopt-goals small{font-size:.93em;opacity:.85}"
+    f".nnopt-text.nnopt-text{{max-width:{WIDTH};height:auto;margin:8px 0}}"
+    f".nnopt-text.nnopt-text>.widget-html-content{{line-height:1.45;{_FONT}}}"
+    ".nnopt-text .widget-html-content:has(>span){display:flex;flex-wrap:wrap;gap:4px 24px}"
+    ".nnopt-text span>i{display:none}</style>"
 )
 _reached: dict[str, str] = {}  # sentences by task: a goal stays ticked when its cell runs again
 
@@ -63,6 +81,7 @@ class Playground(widgets.VBox):
         for control in controls.values():
             _translate(control)
         rows = widgets.VBox([self._goals, *_aligned(list(controls.values())), self._settings])
+        rows.add_class("nnopt-controls")
         super().__init__([rows, self._text, self._picture])
         self._show_goals()
         for control in controls.values():
@@ -87,7 +106,7 @@ class Playground(widgets.VBox):
         picture = plots.png(self.figure, plots.SHARPNESS, quick=True)
         style = _STYLE.replace("drawing …", _("drawing …"))
         self._picture.value = style + plots.img(self.figure, picture)
-        self._text.value = text
+        self._text.value = _row(text)
         settings = " · ".join(labelled(control.description, _shown(control)) for control in self._controls.values())
         how = _("{settings} <em>(run this cell to move the controls)</em>", settings=html.escape(settings))
         self._settings.value = how
@@ -99,8 +118,7 @@ class Playground(widgets.VBox):
         self._show_goals()
 
     def _show_goals(self) -> None:
-        rows = [("✔", _reached[task]) if task in _reached else ("☐", task) for task in self._tasks]
-        self._goals.value = "".join(f"<div><b>{mark}</b> {html.escape(said)}</div>" for mark, said in rows)
+        self._goals.value = "".join(map(_goal, self._tasks))
 
     def _moved(self) -> None:
         try:
@@ -223,6 +241,25 @@ def _shown(control: widgets.Widget) -> str:
     if isinstance(control, widgets.Checkbox):
         return _("yes") if control.value else _("no")
     return str(getattr(control, "label", control.value))  # of a list, the option's name
+
+
+def _goal(task: str) -> str:
+    """A goal with its mark; what was found stands in a line below it, so that the goal can still be read."""
+    found = f"<br><small>{html.escape(_reached[task])}</small>" if task in _reached else ""
+    return f"<div><b>{'✔' if found else '☐'}</b> {html.escape(task)}{found}</div>"
+
+
+def _row(text: str) -> str:
+    """The results as items of a row, which wraps between them; sentences stay as they are.
+
+    Items are separated by dots or, where there are none, by commas. Pages without the style show the separators.
+    """
+    separator = r" · " if " · " in text else "$^" if text.endswith((".", "。")) else ", |，"
+    parts = re.split(f"({separator})", text)
+    if len(parts) == 1:
+        return text
+    ends = [f"<i>{end}</i>" for end in parts[1::2]] + [""]
+    return "".join(f"<span>{part}{end}</span>" for part, end in zip(parts[::2], ends, strict=True))
 
 
 def _plain(text: str) -> str:

@@ -77,9 +77,12 @@ def test_a_goal_is_ticked_when_it_is_reached_and_stays_ticked_with_what_was_foun
     playground, control = goals()
     assert told(playground) == ["<b>☐</b> Find &lt;large&gt;.", "<b>☐</b> Find huge."]
     for control.value in (3, 4, 1):
-        assert told(playground) == ["<b>✔</b> 3 is &lt;large&gt;.", "<b>☐</b> Find huge."]
+        assert told(playground) == [
+            "<b>✔</b> Find &lt;large&gt;.<br><small>3 is &lt;large&gt;.</small>",
+            "<b>☐</b> Find huge.",
+        ]
     control.value = 5
-    assert told(playground)[1] == "<b>✔</b> 5 is &lt;large&gt;."
+    assert told(playground)[1] == "<b>✔</b> Find huge.<br><small>5 is &lt;large&gt;.</small>"
 
 
 def test_a_cell_that_runs_again_keeps_its_ticks_until_they_are_forgotten(goals):
@@ -96,8 +99,25 @@ def test_a_saved_notebook_shows_the_goals_as_they_are(goals):
     playground, control = goals()
     control.value = 3
     saved = playground._repr_mimebundle_()["text/html"]
-    assert "<div><div><b>✔</b> 3 is &lt;large&gt;.</div>" in saved and "☐</b> Find huge." in saved
+    assert "Find &lt;large&gt;.<br><small>3 is &lt;large&gt;.</small></div>" in saved and "☐</b> Find huge." in saved
     assert CURRENT in playground.children[0].children[0]._dom_classes
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("<b>1,024 B</b>, 3 times · 9 % (1, 2)", ["<b>1,024 B</b>, 3 times<i> · </i>", "9 % (1, 2)"]),
+        ("1,024 parameters, 3 ms", ["1,024 parameters<i>, </i>", "3 ms"]),
+        ("1 个参数，3 ms", ["1 个参数<i>，</i>", "3 ms"]),
+        ("Energy costs 1 €, 3 % of all.", []),
+        ("<b>3</b> points", []),
+    ],
+)
+def test_results_are_items_of_a_row_and_sentences_stay_whole(text, items):
+    playground = Playground(lambda size: (plots.finish(plots.figure()[0]), text), size=slider("size", 0, 3, 1))
+    shown = drawn(playground)[0]
+    assert re.findall("<span>(.*?)</span>", shown) == items
+    assert re.sub("</?(span|i)>", "", shown) == text
 
 
 def test_a_playground_without_goals_has_no_list_of_them(counting):

@@ -21,12 +21,17 @@ def shown(playground: Playground, **values) -> tuple[str, list[Axes]]:
     """The text and the figure's axes, after the controls with these descriptions ("_" for " ") were moved."""
     for name, value in values.items():
         controls(playground)[name.replace("_", " ")].value = value
-    return playground.children[1].value, playground.figure.axes
+    return re.sub("</?(span|i)>", "", playground.children[1].value), playground.figure.axes
 
 
 def goals(playground: Playground) -> list[tuple[bool, str]]:
-    """Whether each goal is ticked, and its sentence. Call `forget_goals()` before a test that ticks goals."""
-    rows = re.findall("<div><b>(.)</b> (.*?)</div>", playground.children[0].children[0].value)
+    """Whether each goal is ticked, and what was found, or else its sentence.
+
+    Call `forget_goals()` before a test that ticks goals.
+    """
+    rows = re.findall(
+        "<div><b>(.)</b> (?:[^<]*<br><small>)?(.*?)(?:</small>)?</div>", playground.children[0].children[0].value
+    )
     return [(mark == "✔", html.unescape(sentence)) for mark, sentence in rows]
 
 
