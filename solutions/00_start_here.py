@@ -151,11 +151,11 @@ example = torch.zeros(1, 3, 32, 32)
 all_parameters = sum(parameters for parameters, _ in by_hand.values())
 all_macs = sum(macs for _, macs in by_hand.values())
 claim(
-    "MyNet has 268,650 parameters, by your count and by the library's.",
+    "MyNet has 268,650 parameters, counted by the functions and by the library.",
     measure.parameters(net).total == all_parameters == 268_650,
 )
 claim(
-    "One picture costs 1,885,440 MACs, by your count and by the library's.",
+    "One picture costs 1,885,440 MACs, counted by the functions and by the library.",
     measure.macs(net, example) == all_macs == 1_885_440,
 )
 claim(

@@ -592,7 +592,7 @@ claim(
 claim("The bottleneck costs more than 3 points.", cost["bottleneck"] > 3)
 claim("A grouped convolution is a dense one with zeros.", grouped_is_dense)
 claim(
-    "Your count for a separable layer is the library's.",
+    "The count for a separable layer is the library's.",
     library_cost == separable_cost(64, 128, 3, 8, 8),
 )
 
@@ -1063,7 +1063,7 @@ claim(
     timing=True,
 )
 claim(
-    "Your function turns the teacher's first layer and its batch norm into a single "
+    "The function turns the teacher's first layer and its batch norm into a single "
     "convolution.",
     first_layer_agrees,
 )
@@ -1261,7 +1261,7 @@ claim(
     timing=True,
 )
 claim(
-    "Your formula and the library make the same predictions.",
+    "The formula gives the library's predictions.",
     torch.tensor(guessed["3×3"]).allclose(torch.tensor(library_seconds)),
     timing=False,
 )

@@ -242,9 +242,9 @@ theirs = schedules.rates(
 )
 
 # %%
-# Claims: your cosine compared with PyTorch's
+# Claims: the cosine compared with PyTorch's
 claim(
-    "Your function gives the rates of PyTorch's CosineAnnealingLR.",
+    "The function gives the rates of PyTorch's CosineAnnealingLR.",
     all(
         math.isclose(cosine_rate(t, 50, 0.1), rate, abs_tol=1e-9)
         for t, rate in enumerate(theirs)
@@ -388,7 +388,7 @@ plots.finish(
 # %%
 # Claims: triangles and one cycle
 claim(
-    "Your triangle gives the rates of PyTorch's CyclicLR in its mode 'triangular'.",
+    "The triangle gives the rates of PyTorch's CyclicLR in its mode 'triangular'.",
     all(
         math.isclose(triangular_rate(t, 8, 0.1, 0.4), rate, abs_tol=1e-9)
         for t, rate in enumerate(theirs)
@@ -549,7 +549,7 @@ claim(
     last["λ ten times too small"] > 5 * last["Pegasos, 1/(λt)"],
 )
 claim(
-    "Twenty of your steps give the same weights as twenty of the library's.",
+    "Twenty steps of the function give the weights of twenty of the library's.",
     torch.allclose(by_hand, library, rtol=1e-3, atol=1e-3),
 )
 claim("The optimum is known to within 0.0001.", 0 <= optimum - bound < 1e-4)
@@ -777,7 +777,7 @@ claim(
     and torch.equal(random_before, torch.get_rng_state()),
 )
 claim(
-    "Your functions and the library find the same rate.",
+    "The functions find the library's rate.",
     math.isclose(found, test.steepest),
 )
 

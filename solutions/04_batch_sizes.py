@@ -147,7 +147,7 @@ claim(
     updates(count, 64, 8, False) == 2_256,
 )
 claim(
-    "Your count agrees with the length of a loader: 282 batches per epoch.",
+    "The count agrees with the length of a loader: 282 batches per epoch.",
     len(loader) == updates(count, 64, 1, False) == 282,
 )
 claim(
@@ -595,7 +595,7 @@ reveal(
 # start. Section 7 makes use of this.
 
 # %% tags=["fold"]
-# Plot and claims: the noise scale
+# Claims: the noise scale
 at_target = torch.tensor(race["noise_scale"])
 claim("Training more than doubles the noise scale.", growth > 2)
 claim(
@@ -619,7 +619,7 @@ claim(
     abs(estimate.noise / noise - 1) < 0.05,
 )
 claim(
-    "From exact norms, your formula gives the exact noise scale.",
+    "From exact norms, the formula gives the exact noise scale.",
     abs(simple_noise_scale(2, 16, a, b) - noise / signal) < 1e-3,
 )
 
@@ -730,7 +730,7 @@ exact = gradient(torch.tensor(whole[0]))
 off = ((means - exact).norm() / exact.norm()).item()
 claim("After 8 steps, all weights agree to 1e-4.", apart < 1e-4)
 claim(
-    "Your weighted sum is the gradient of the batch, to 1e-5.",
+    "The weighted sum is the gradient of the batch, to 1e-5.",
     torch.allclose(by_hand, exact, atol=1e-5),
 )
 claim("The mean of the means is off by more than 5 %.", off > 0.05)
@@ -870,8 +870,8 @@ claim(
     "In the epoch drawn here, the mean of 1/B is that of 49 to within 3.",
     abs(1 / (1 / of_epoch).mean().item() - 49) < 3,
 )
-claim("Your sizes add up to all 18,000 pictures.", sum(yours) == count)
-claim("More than nine tenths of your sizes are as drawn.", kept > 0.9 * 281)
+claim("The sizes add up to all 18,000 pictures.", sum(yours) == count)
+claim("More than nine tenths of the sizes are as drawn.", kept > 0.9 * 281)
 claim(
     "A DataLoader with two workers gives as many batches as `len` promised: 281.",
     len(epoch) == promised == 281,
@@ -1174,7 +1174,7 @@ claim(
     timing=True,
 )
 claim(
-    "Your crops equal the library's.",
+    "The crops equal the library's.",
     torch.equal(
         crop_batch(originals, corners, corners, 20),
         cropping.crop(originals, corners, corners, 20),

@@ -198,11 +198,11 @@ mine = scale * (integers - zero_point)
 print(f"{weight.numel():,} weights, {integers.unique().numel()} different integers")
 
 # %% tags=["fold"]
-# Claims: your grid compared with the library's
+# Claims: the grid compared with the library's
 theirs = torch.fake_quantize_per_tensor_affine(weight, scale, zero_point, 0, 255)
 grid = quantization.grid_of(weight, 8, symmetric=False)
 claim(
-    "Your scale and your zero point are those of the library.",
+    "The scale and the zero point are those of the library.",
     abs(scale / grid.scale - 1) < 1e-5 and abs(zero_point - grid.zero_point) <= 1,
 )
 claim(
@@ -473,7 +473,9 @@ claim(
 )
 
 # %% [markdown]
-# **Playground.** Choose a layer, a number of bits and a granularity. For each granularity, find the number of bits at
+# ### Playground
+#
+# Choose a layer, a number of bits and a granularity. For each granularity, find the number of bits at
 # which the accuracy of the whole network breaks down. Which single layer is to blame?
 
 # %%
@@ -777,7 +779,7 @@ mine = moving_average(
     *([float(end) for end in side] for side in zip(*seen, strict=True)), 0.01
 )
 claim(
-    "Your moving average gives the range of the library's.",
+    "The moving average gives the range of the library's.",
     torch.allclose(torch.tensor(mine), torch.tensor(watching.range())),
 )
 
@@ -1066,11 +1068,11 @@ claim(
     torch.equal(sums.long(), exact + hidden.bias),
 )
 claim(
-    "Your requantize gives each of the 128 neurons its 8 bits.",
+    "The function requantize gives each of the 128 neurons its 8 bits.",
     all(torch.equal(a, b) for a, b in zip(mine, answers, strict=True)),
 )
 claim(
-    "Your fixed_point gives a neuron its multiplier and its shift.",
+    "The function fixed_point gives a neuron its multiplier and its shift.",
     fixed_point(float(factor), 31) == (int(hidden.multiplier[7]), int(hidden.shift[7])),
 )
 claim(
@@ -1284,7 +1286,7 @@ claim(
     all(powers.estimate > grid.estimate for powers, grid in more),
 )
 claim(
-    "At 4 bits, your function gives the library's values.",
+    "At 4 bits, the function gives the library's values.",
     torch.equal(by_yours.reshape(by_ours.shape), by_ours),
 )
 claim(
@@ -1293,7 +1295,7 @@ claim(
 )
 
 # %% [markdown]
-# ## What you can do now
+# ## Summary
 #
 # You can put any tensor on a grid of integers, choose its range and granularity, and compute a network with integers
 # alone:

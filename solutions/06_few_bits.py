@@ -265,12 +265,14 @@ claim(
     curves["badly scaled"][at[4]] < 20,
 )
 claim(
-    "After your function, both linear layers use the same range for each channel.",
+    "After equalisation, both linear layers use the same range for each channel.",
     torch.allclose(first.abs().amax(1), second.abs().amax(0)),
 )
 
 # %% [markdown]
-# **Playground.** Choose how far the channels are scaled apart, and the number of bits. At which spread does the network
+# ### Playground
+#
+# Choose how far the channels are scaled apart, and the number of bits. At which spread does the network
 # fail for each number of bits, and does equalisation always help?
 
 # %%
@@ -484,7 +486,7 @@ claim(
     ),
 )
 claim(
-    "The library corrects the first layer's biases as you do.",
+    "The function corrects the first layer's biases as the library does.",
     torch.allclose(corrected["down"].features[0].bias, by_hand, atol=1e-5),
 )
 claim(
@@ -804,7 +806,7 @@ claim(
 )
 claim("torch's own fake quantisation has that gradient.", torch.equal(straight, theirs))
 claim(
-    "The library's step has your gradient, summed over all values.",
+    "The library's step has the function's gradient, summed over all values.",
     torch.allclose(summed, by_hand.sum(), rtol=1e-3),
 )
 claim(
@@ -1059,7 +1061,7 @@ claim(
 )
 
 # %% [markdown]
-# ## What you can do now
+# ## Summary
 #
 # You can take a network below 8 bits, choose the method by the number of bits, and say what it costs:
 #

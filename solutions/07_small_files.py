@@ -225,7 +225,7 @@ claim(
     and (rows["evenly spaced"][0].abs() > 0.1).sum() == 4,
 )
 claim(
-    "Your steps end at the same centroids as the library's k-means.",
+    "The steps end at the same centroids as the library's k-means.",
     torch.allclose(moved, rows["k-means, linear"][0], atol=1e-3),
 )
 
@@ -312,7 +312,7 @@ claim(
     lost["shared"].estimate - lost["trained"].estimate >= 0.5,
 )
 claim(
-    "Autograd's gradient of the centroids is the sum that you computed.",
+    "Autograd's gradient of the centroids is the sum that the function computes.",
     torch.allclose(by_hand, by_autograd, atol=1e-5),
 )
 claim("218 numbers are trained.", trained_numbers == 4 * 8 + 186)
@@ -453,15 +453,17 @@ claim(
     ),
 )
 claim(
-    "Your numbers of bits are those of the library.",
+    "The numbers of bits are those of the library.",
     all(
         huffman_bits(c) == np.dot(c, huffman.code_lengths(c)) for c in counted.values()
     ),
 )
-claim("Your gaps lead back to the same positions.", restored.tolist() == places)
+claim("The gaps lead back to the same positions.", restored.tolist() == places)
 
 # %% [markdown]
-# **Playground.** Choose how much to prune and how many values to share, without any training. How small does the file
+# ### Playground
+#
+# Choose how much to prune and how many values to share, without any training. How small does the file
 # become before the accuracy breaks down?
 
 # %%
@@ -842,7 +844,7 @@ claim(
 )
 
 # %% [markdown]
-# ## What you can do now
+# ## Summary
 #
 # You can write a network as a small file, and say which part of it takes the bytes:
 #

@@ -359,11 +359,11 @@ claim(
     "Relu" in names["as exported, float32"] and "Relu" not in names["as quantised"],
 )
 claim(
-    "By your count, MyNet needs 2 conversions if all operators have integer kernels.",
+    "MyNet needs 2 conversions if all operators have integer kernels.",
     conversions(ours, list(set(ours))) == 2,
 )
 claim(
-    "By your count, it needs 6 if pooling has none.",
+    "It needs 6 if pooling has none.",
     conversions(ours, ["convolution", "linear"]) == 6,
 )
 weights = [

@@ -372,7 +372,7 @@ claim(
     all(2 < size / gradient.norm() < 5 for size in from_four["with T²"]),
 )
 claim(
-    "Your loss agrees with torch's own kl_div.",
+    "The loss agrees with torch's own kl_div.",
     torch.allclose(
         soft_loss(first, said[:500], 4.0),
         16

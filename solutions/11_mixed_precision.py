@@ -1013,7 +1013,7 @@ claim(
     10 < zeroed(between, 0) < 50,
 )
 claim(
-    "With your function, the scales equal GradScaler's in every step, and the weights "
+    "With the function, the scales equal GradScaler's in every step, and the weights "
     "do, too, bit for bit.",
     scales == torchs
     and all(
@@ -1036,11 +1036,11 @@ claim(
 )
 claim("No gradient of either kind is larger than 0.1.", largest < 0.1)
 claim(
-    "With your k, fewer than 1 in 1,000 of the gradients between layers become zero.",
+    "With this k, fewer than 1 in 1,000 of the gradients between layers become zero.",
     zeroed(between, k) < 0.1,
 )
 claim(
-    "With your k, no gradient becomes infinite, and with k + 1 at least one does.",
+    "With this k, no gradient becomes infinite, and with k + 1 at least one does.",
     all_gradients.mul(2.0**k).half().isfinite().all()
     and all_gradients.mul(2.0 ** (k + 1)).half().isinf().any(),
 )

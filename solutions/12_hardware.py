@@ -204,7 +204,7 @@ counted = [
 ]
 thin = [name for name, ops, moved, _ in spent["NCHW"] if ops / moved < peak / bandwidth]
 claim(
-    "Your formula and the library compute the same intensities.",
+    "The formula gives the library's intensities.",
     all(abs(a / b - 1) < 1e-6 for a, b in zip(by_formula, counted, strict=True)),
     timing=False,
 )
@@ -340,13 +340,13 @@ claim(
 )
 
 # %%
-# Claims: your strides
+# Claims: strides
 claim(
-    "Your strides for NCHW are torch's own.",
+    "The computed strides for NCHW are torch's own.",
     strides(list(batch.shape), [0, 1, 2, 3]) == list(batch.stride()),
 )
 claim(
-    "Your strides for NHWC are torch's own.",
+    "The computed strides for NHWC are torch's own.",
     strides(list(batch.shape), [0, 2, 3, 1]) == list(last.stride()),
 )
 
