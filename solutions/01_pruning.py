@@ -350,11 +350,6 @@ plots.finish(
     trained="y",
 )
 
-# %% [markdown]
-# What to see: with one budget for the whole network (blue), accuracy stays near the dense network's up to 90 %. With
-# the same share of every layer, removing 90 % costs more than 10 points, and at random, accuracy falls below 40 %
-# there.
-
 # %% tags=["nbval-ignore-output", "fold"]
 # Answer: accuracy lost by zeroing the smallest 90 % of the weights
 cut = training.evaluate(ours, pictures.test, pictures)
@@ -368,6 +363,11 @@ reveal(
     "random start, −0.022 to 0.022; training moved only a few of them far out. If you "
     "zero weights that never mattered, little changes.",
 )
+
+# %% [markdown]
+# What to see: with one budget for the whole network (blue), accuracy stays near the dense network's up to 90 %. With
+# the same share of every layer, removing 90 % costs more than 10 points, and at random, accuracy falls below 40 %
+# there.
 
 # %% [markdown]
 # Why is one budget for the whole network so much better than the same share of every layer? Prune one layer at a time

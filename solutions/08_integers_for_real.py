@@ -674,10 +674,6 @@ plots.finish(
     measured="x",
 )
 
-# %% [markdown]
-# What to see: pooling takes much less of the lower bar (NHWC) than of the upper one (NCHW). On
-# processors with VNNI, its time at least halves, while that of the convolutions changes by less than a factor of two.
-
 # %% tags=["nbval-ignore-output"]
 # Answer: share of max-pooling in the time of eager, NCHW, batch 256
 share = {
@@ -691,6 +687,10 @@ reveal(
     "one channel, so torch compares them one window at a time. In NHWC the channels of "
     "a pixel are next to each other, and a vector register compares up to 16 at once.",
 )
+
+# %% [markdown]
+# What to see: pooling takes much less of the lower bar (NHWC) than of the upper one (NCHW). On
+# processors with VNNI, its time at least halves, while that of the convolutions changes by less than a factor of two.
 
 # %% [markdown]
 # So eager float32 is a poor baseline. One line of Python, `.to(memory_format=torch.channels_last)` for the network and

@@ -1021,10 +1021,6 @@ plots.finish(
     "equally close to the teacher's accuracy.",
 )
 
-# %% [markdown]
-# What to see: each dot is one seed. On the drawn pictures, labels (grey) and teacher (blue) are equally good and
-# closest to the violet line. (The fourth set is far to the left of this plot.)
-
 # %%
 # Answer: share of the gap closed without labels
 closed = (
@@ -1044,6 +1040,10 @@ reveal(
     "With true labels the drawn pictures do just as well: what MyNet lacked was "
     "neither size nor soft targets, but pictures.",
 )
+
+# %% [markdown]
+# What to see: each dot is one seed. On the drawn pictures, labels (grey) and teacher (blue) are equally good and
+# closest to the violet line. (The fourth set is far to the left of this plot.)
 
 # %% tags=["fold"]
 # Table and claims: the share of the gap that is closed
@@ -1266,10 +1266,6 @@ plots.finish(
     "when it is quantised or halved.",
 )
 
-# %% [markdown]
-# What to see: each dot is one seed. In the lower row (2 bits on the left, half of the channels on the right), orange,
-# the teacher on new pictures, is ahead.
-
 # %%
 # Answer: teacher on new pictures compared with labels, 2 bits
 reveal(
@@ -1279,6 +1275,10 @@ reveal(
     because="As in section 7: on pictures that the network knows, the teacher adds "
     "nothing to the labels. On new ones it does.",
 )
+
+# %% [markdown]
+# What to see: each dot is one seed. In the lower row (2 bits on the left, half of the channels on the right), orange,
+# the teacher on new pictures, is ahead.
 
 # %% [markdown]
 # Each of the four ways wins back nearly all of what compression lost, in one pass. On the views, no teacher is shown to

@@ -1049,10 +1049,6 @@ plots.finish(
     series=True,
 )
 
-# %% [markdown]
-# What to see: nearly all of the time lies between the orange cross, the kill, and the first green dot, the end of the
-# repeated epoch.
-
 # %% tags=["nbval-ignore-output", "fold"]
 # Answer: time from the kill to the end of the repeated epoch
 reveal(
@@ -1071,6 +1067,10 @@ reveal(
     "momentum, epoch) or follows from the number of the epoch (the order of the "
     "pictures). So the repeated epoch is the same one, bit for bit.",
 )
+
+# %% [markdown]
+# What to see: nearly all of the time lies between the orange cross, the kill, and the first green dot, the end of the
+# repeated epoch.
 
 # %%
 # Claims: the restart

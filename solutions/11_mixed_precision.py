@@ -299,9 +299,6 @@ plots.finish(
     trained="x",
 )
 
-# %% [markdown]
-# What to see: dots to the right of the dashed line lose accuracy, and most intervals contain 0.
-
 # %% tags=["nbval-ignore-output"]
 # Answer: accuracy lost with fp8 e5m2
 worst = lost["fp8 e5m2"]
@@ -314,6 +311,9 @@ reveal(
     "many numbers partly cancel in each sum, and the predicted class only changes if "
     "two classes were nearly equal.",
 )
+
+# %% [markdown]
+# What to see: dots to the right of the dashed line lose accuracy, and most intervals contain 0.
 
 # %%
 # Claims: rounding
@@ -381,11 +381,6 @@ plots.finish(
     "early.",
 )
 
-# %% [markdown]
-# What to see: the sums in fp16 and bf16 become horizontal lines. Before they stop, they run *ahead* of float32. Between
-# 2 and 4, the gap of fp16 is 1/512, and 0.001 is a little more than half of it, so it is rounded up to the whole gap.
-# Then the gap doubles, and 0.001 is less than half of it.
-
 # %%
 # Answer: 0.001 added ten thousand times in bf16
 reveal(
@@ -394,6 +389,11 @@ reveal(
     because="From 0.5 on, the gap is 1/256. Half of it is more than 0.001, so every "
     "further addition is rounded away. The sum is not just inexact: it has stopped.",
 )
+
+# %% [markdown]
+# What to see: the sums in fp16 and bf16 become horizontal lines. Before they stop, they run *ahead* of float32. Between
+# 2 and 4, the gap of fp16 is 1/512, and 0.001 is a little more than half of it, so it is rounded up to the whole gap.
+# Then the gap doubles, and 0.001 is less than half of it.
 
 # %% tags=["fold"]
 # Claims: sums
@@ -985,11 +985,6 @@ plots.finish(
     "a scaler stay level and close together.",
 )
 
-# %% [markdown]
-# What to see: only one curve falls, fp16 without a scaler. bf16 does not notice the smaller gradients, and the scaler
-# finds a suitable scale by itself. fp16 alone loses nothing while the gradients are large enough, and then everything.
-# So one network that trains well in fp16 without a scaler does not prove that the next one will.
-
 # %%
 # Answer: fp16 without a scaler, gradients a million times smaller
 mean = {
@@ -1002,6 +997,11 @@ reveal(
     because="Nearly all gradients that flow back are zero, and without gradients "
     "nothing is learned. There is no error: all you see is a loss that does not fall.",
 )
+
+# %% [markdown]
+# What to see: only one curve falls, fp16 without a scaler. bf16 does not notice the smaller gradients, and the scaler
+# finds a suitable scale by itself. fp16 alone loses nothing while the gradients are large enough, and then everything.
+# So one network that trains well in fp16 without a scaler does not prove that the next one will.
 
 # %% tags=["fold"]
 # Claims: gradients in fp16
@@ -1590,9 +1590,6 @@ plots.finish(
     "Points above float32 for six ways to train, with intervals that all contain 0.",
 )
 
-# %% [markdown]
-# What to see: every interval contains the dashed line, float32.
-
 # %%
 # Answer: cost of int8 forward, bf16 backward
 mean, low, high = behind["int8 forward, bf16 backward"]
@@ -1604,6 +1601,10 @@ reveal(
     because="No loss is shown: the interval contains 0. A batch of 64 pictures is such "
     "a small sample that its own noise is far larger than that of rounding.",
 )
+
+
+# %% [markdown]
+# What to see: every interval contains the dashed line, float32.
 
 
 # %% tags=["fold"]

@@ -312,12 +312,6 @@ plots.finish(
     measured="x",
 )
 
-# %% [markdown]
-# What to see: the dashed line is the roof, and the scale is logarithmic. An operator whose bar ends at 10 takes ten
-# times as long as at its roof, and one whose bar ends left of the line found its data in the cache. Channels last
-# shortens the pooling layers most. The last linear layer has so little to do that the call itself takes much of its
-# time.
-
 # %% tags=["nbval-ignore-output"]
 # Answer: speed-up by channels last, batch 256
 reveal(
@@ -329,6 +323,12 @@ reveal(
     "to each other, one instruction compares as many channels as a register holds. In "
     "NCHW the four values are far apart and are compared one by one.",
 )
+
+# %% [markdown]
+# What to see: the dashed line is the roof, and the scale is logarithmic. An operator whose bar ends at 10 takes ten
+# times as long as at its roof, and one whose bar ends left of the line found its data in the cache. Channels last
+# shortens the pooling layers most. The last linear layer has so little to do that the call itself takes much of its
+# time.
 
 # %% tags=["fold"]
 # Claims: speed of channels last
@@ -749,10 +749,6 @@ plots.finish(
     series=True,
 )
 
-# %% [markdown]
-# What to see: a point right of the dashed line is faster than one thread. A second thread gains more with 256 pictures
-# than with one. Threads that must share a core gain little, and often lose.
-
 # %% tags=["nbval-ignore-output"]
 # Answer: speed-up by a second thread, batch 256
 print(f"this process may use {cores} cores")
@@ -765,6 +761,10 @@ reveal(
     "last part is. The more there is to compute, the less this waiting matters. It "
     "matters most for a single picture.",
 )
+
+# %% [markdown]
+# What to see: a point right of the dashed line is faster than one thread. A second thread gains more with 256 pictures
+# than with one. Threads that must share a core gain little, and often lose.
 
 # %%
 # Claims: threads for one picture
@@ -1067,10 +1067,6 @@ if blocks:
         measured="xy",
     )
 
-# %% [markdown]
-# What to see: the dashed line is the dense product. With half of the blocks zero, the curve hardly rises above it, if
-# at all. It is clearly above the line only when most blocks are zero.
-
 # %% tags=["nbval-ignore-output", "fold"]
 # Answer: speed-up of a block-sparse product, 90 % of the blocks zero
 if blocks:
@@ -1085,6 +1081,10 @@ if blocks:
     )
 else:
     print("no block-sparse product here: torch was built without MKL")
+
+# %% [markdown]
+# What to see: the dashed line is the dense product. With half of the blocks zero, the curve hardly rises above it, if
+# at all. It is clearly above the line only when most blocks are zero.
 
 # %%
 # Claims: speed of blocks of zeros

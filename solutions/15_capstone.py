@@ -112,11 +112,6 @@ board
 # %%
 board.plot()
 
-# %% [markdown]
-# What to see: the left plot shows size, the right one speed, each against accuracy. The green line joins the files that
-# no other file beats both in accuracy and in the plot's other quantity. The small file lies far to the left in the
-# first plot, and yet gains little or no speed in the second.
-
 # %%
 # Answer: our small file against the baseline's
 small, accurate, fast, fastest = (
@@ -154,6 +149,11 @@ reveal(
     because="Fewer multiplications do not mean less time (lesson 02). Section 6 finds "
     "out where this network's time goes.",
 )
+
+# %% [markdown]
+# What to see: the left plot shows size, the right one speed, each against accuracy. The green line joins the files that
+# no other file beats both in accuracy and in the plot's other quantity. The small file lies far to the left in the
+# first plot, and yet gains little or no speed in the second.
 
 # %%
 # Claims: our files
