@@ -140,3 +140,24 @@ def test_the_verdict_on_a_long_answer_comes_into_sight(lesson):
 def test_words_are_those_of_the_notebook(lesson):
     page = lesson(RIGHT, words={"button": "检查", "tip": "运行"})
     page.page.get_by_role("button", name="检查", exact=True).wait_for()
+
+
+def test_a_try_is_saved(lesson, workspace, tmp_path):
+    page = lesson(RIGHT)
+    run_first_cell(page)
+    page.page.get_by_role("button", name="Check", exact=True).click()
+    page.outputs("passed (1 point)").wait_for()
+    page.page.wait_for_selector(".lm-DockPanel-tabBar .lm-TabBar-tab.lm-mod-current:not(.jp-mod-dirty)")
+    assert "passed (1 point)" in (workspace / f"{tmp_path.name}.ipynb").read_text(encoding="utf-8")
+    assert page.page.locator(".jp-Dialog").count() == 0 and page.errors == []
+
+
+def test_a_file_that_another_program_has_changed_is_not_overwritten(lesson, workspace, tmp_path):
+    page, file = lesson(RIGHT), workspace / f"{tmp_path.name}.ipynb"
+    run_first_cell(page)
+    changed = file.read_text(encoding="utf-8").replace("Prose.", "Changed.")
+    file.write_text(changed, encoding="utf-8")
+    page.page.get_by_role("button", name="Check", exact=True).click()
+    page.outputs("passed (1 point)").wait_for()
+    page.page.wait_for_timeout(1500)
+    assert page.page.locator(".jp-Dialog").count() == 0 and file.read_text(encoding="utf-8") == changed

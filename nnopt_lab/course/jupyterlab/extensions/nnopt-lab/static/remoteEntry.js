@@ -3,7 +3,7 @@
   const HERE = document.currentScript.src;
   const START_PAGE = 'course.md';
   const SECONDS = 2;
-  const PARTS = ['answers', 'contents', 'folds', 'kernels', 'questions', 'strips', 'tasks', 'tries', 'verdicts'];
+  const PARTS = ['answers', 'contents', 'folds', 'kernels', 'questions', 'saving', 'strips', 'tasks', 'tries', 'verdicts'];
   const STYLE = new URL('course.css', HERE);
 
   const addStyle = () => {
@@ -113,13 +113,14 @@
     if (returns && link) setFragment(link); // it was followed meanwhile
   };
 
-  const plugin = parts => ({
+  const plugin = (parts, actions) => ({
     id: 'nnopt-lab:course',
     description: 'Follows the course, shows buttons for questions and exercises, names controls, stops kernels.',
     autoStart: true,
     activate: app => {
       parts.addCheckCommand(app);
       parts.passShortcuts(app);
+      parts.saveAfter(app, actions);
       document.addEventListener('focusin', noteBox);
       app.commands.addCommand('nnopt-lab:run-above-and-this', {
         label: 'Run the cells above and this one',
@@ -168,7 +169,7 @@
     together.begin(notebooks.NotebookActions);
     together.keepCardsInSight(notebooks.NotebookActions);
     together.hideExplainedErrors(notebooks.NotebookActions); // before a notebook's contents listen
-    const found = plugin(together);
+    const found = plugin(together, notebooks.NotebookActions);
     return () => ({ __esModule: true, default: found });
   };
   const container = { init: scope => { shared = scope; }, get: load };
