@@ -71,6 +71,13 @@
     content.activate();
   };
 
+  // A link to an answer's cell shows the text of its exercise or question, which is above it.
+  const textOf = ({ widgets }, id) => {
+    const place = widgets.findIndex(({ model }) => model.id === id), answer = widgets[place]?.model;
+    if (!answer?.getMetadata('exercise') && !answer?.getMetadata('question')) return;
+    return widgets.slice(0, place).findLast(({ model }) => model.type === 'markdown')?.model.id;
+  };
+
   // A box makes way for its card once it is answered. The focus, which was in it, goes to the cell that comes next.
   const BOX = '.nnopt-box', CELL = '.jp-Cell';
   let used; // the box that had the focus last, and its cell
@@ -99,9 +106,12 @@
     let link = '';
     panel.setFragment = fragment => {
       link = fragment;
-      setFragment(fragment);
       const id = new URLSearchParams(fragment.replace(/^#/, '')).get('cell-id');
-      Promise.all([context.ready, panel.revealed]).then(() => select(panel.content, id)).catch(() => {});
+      Promise.all([context.ready, panel.revealed]).then(() => {
+        const text = textOf(panel.content, id);
+        select(panel.content, id);
+        setFragment(text ? `#cell-id=${text}` : fragment);
+      }).catch(() => {});
     };
     await Promise.all([context.ready, panel.revealed]);
     const { content } = panel;
@@ -110,7 +120,7 @@
     if (returns) content.activeCellIndex = place;
     content.activeCellChanged.connect((_, cell) => cell && localStorage.setItem(key, cell.model.id));
     if (returns) await content.scrollToItem(place, 'center');
-    if (returns && link) setFragment(link); // it was followed meanwhile
+    if (returns && link) panel.setFragment(link); // it was followed meanwhile
   };
 
   const plugin = (parts, actions) => ({

@@ -1,11 +1,13 @@
-// A card stays in sight after its cell has run. JupyterLab scrolls to the next cell when a run begins, before the card
-// is there, which can push the card, or most of it, out of the window.
+// A card, or the top of a playground, stays in sight after its cell has run. JupyterLab scrolls to the next cell when a run begins, before the card
+// is there, which can push the card, or most of it, out of the window. A form for a guess gets the focus.
 
 const CARD = '.jp-OutputArea-output :is(.nnopt-help, [role=note])';
+const PLAYGROUND = '.jp-OutputArea-output .widget-vbox:has(> .nnopt-figure)';
+const GUESS = '.jp-OutputArea-output .nnopt-box input[type=text]', GUESSES = /^\s*predict\(/m;
 const SETTLES = 100; // milliseconds until an output has its height
 
 const bringIntoView = (notebook, cell) => {
-  const card = cell.node.querySelector(CARD);
+  const card = cell.node.querySelector(CARD) ?? cell.node.querySelector(PLAYGROUND);
   if (!card) return;
   const isTall = card.offsetHeight > notebook.node.clientHeight;
   card.scrollIntoView({ block: isTall ? 'start' : 'nearest' });
@@ -19,11 +21,22 @@ export const showVerdict = async (notebook, cell) => {
   bringIntoView(notebook, cell);
 };
 
+const offered = new WeakSet(); // cells with a form that has had the focus: it must not take the focus again and again
+
+const focusGuess = ({ model, node }) => {
+  const field = GUESSES.test(model.sharedModel.getSource()) && node.querySelector(GUESS);
+  if (!field || field.value || offered.has(model)) return;
+  offered.add(model);
+  field.focus();
+};
+
 export const keepCardsInSight = actions => {
   actions.executed.connect(async (_, { notebook, cell }) => {
     await settled();
     const place = notebook.widgets.indexOf(cell);
     const stayed = place >= 0 && [place, place + 1].includes(notebook.activeCellIndex); // else the learner went on
-    if (stayed) bringIntoView(notebook, cell);
+    if (!stayed) return;
+    bringIntoView(notebook, cell);
+    if (notebook.mode === 'command') focusGuess(cell);
   });
 };
