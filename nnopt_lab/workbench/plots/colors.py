@@ -18,7 +18,8 @@ REFERENCE = "#757575"  # the original network, a limit
 # Texts and axes: 4.6:1 on white. No grey has 4.5:1 on both backgrounds, so JupyterLab (`remoteEntry.js`) and the book
 # (`book.css`) brighten pictures in their dark themes, where this grey then has 5.2:1; elsewhere it has 4.1:1.
 INK = "#757575"
-FAINT = "#8080804D"  # grids, and what joins two dots
+GRID = "#80808033"  # fainter than what joins two dots, because names of points lie on it
+FAINT = "#8080804D"
 PALE = "#80808066"  # areas behind what matters
 # JupyterLab's dark background; a text on a bright colour has it too, as `finish()` takes pure black for a default.
 DARK = "#111111"

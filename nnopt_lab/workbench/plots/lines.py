@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from nnopt_lab.workbench.language import _, translated
 from nnopt_lab.workbench.plots.colors import PALETTE, color_of, line_of, marker_of
@@ -195,8 +195,7 @@ def history(histories: dict) -> Figure:
             left.plot(epochs, histories[name].train_loss, **look, label=name)
             right.plot(epochs, histories[name].validation_accuracy, **look)
         left.set(xlabel="epoch", ylabel="training loss")
-        right.set(xlabel="epoch", ylabel="validation accuracy")
-        right.yaxis.set_major_formatter(PercentFormatter(100, symbol=" %"))
+        right.set(xlabel="epoch", ylabel="validation accuracy, %")
         for axes in (left, right):
             axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
         fig.legend(loc="outside upper left", ncols=min(len(histories), 4))

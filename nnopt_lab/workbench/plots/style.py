@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import ScalarFormatter
 
 from nnopt_lab.workbench.language import spoken_language, translated
-from nnopt_lab.workbench.plots.colors import FAINT, INK, PALETTE, REFERENCE, line_of
+from nnopt_lab.workbench.plots.colors import GRID, INK, PALETTE, REFERENCE, line_of
 from nnopt_lab.workbench.plots.illustration import Illustration
 from nnopt_lab.workbench.plots.summary import check_varies
 from nnopt_lab.workbench.plots.ticks import thin_ticks
@@ -28,7 +28,7 @@ STYLE = {
     "axes.edgecolor": INK,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": FAINT,
+    "grid.color": GRID,
     "axes.titlesize": "medium",
     "legend.fontsize": 9,
     "figure.constrained_layout.w_pad": 0.08,  # inches, so that a panel's labels stay away from its neighbour
@@ -88,7 +88,7 @@ def finish(fig: Figure, alt: str = "", *, measured: str = "", trained: str = "",
     translate(fig)
     for axes in fig.axes:
         _style_lines(axes)
-        axes.tick_params(which="both", colors=INK, grid_color=FAINT)  # ticks made outside `style()` would be black
+        axes.tick_params(which="both", colors=INK, grid_color=GRID)  # ticks made outside `style()` would be black
     for legend in (*fig.legends, *(axes.get_legend() for axes in fig.axes)):
         if legend is not None:
             legend.set_frame_on(False)
