@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nnopt_lab.course import mistakes, record, session, share_log, start_page
 from nnopt_lab.course.cards import Card
-from nnopt_lab.course.cell_output import seen, shell
+from nnopt_lab.course.cell_output import seen, seen_at_once, shell
 from nnopt_lab.course.checking import Verdict, examine, judge_answer
 from nnopt_lab.course.claims import claim
 from nnopt_lab.course.display import show
@@ -37,7 +37,7 @@ _accepted: dict[str, object] = {}
 _wrong_numbers: dict[tuple[Path, str], list[float]] = {}  # different wrong answers, by workspace and question
 
 
-@seen
+@seen_at_once
 def lesson(name: str) -> Card:
     """Open a lesson; claims and predictions from here on are recorded under its name."""
     if not _known(name, lessons()):

@@ -26,6 +26,20 @@ def seen(function: Callable) -> Callable:
     return shown
 
 
+def seen_at_once(function: Callable) -> Callable:
+    """Decorator: a notebook shows the function's card when it is called, above whatever else the cell shows."""
+
+    @functools.wraps(function)
+    def shown(*arguments, **keywords):
+        card = function(*arguments, **keywords)
+        if shell() is not None:
+            _display(card)
+            object.__setattr__(card, "_ipython_display_", lambda: None)  # not again as the cell's last expression
+        return card
+
+    return shown
+
+
 def _announce(result) -> None:
     # Not shown at once, because the notebook itself shows a cell's last expression, which can't be prevented.
     if _waiting:

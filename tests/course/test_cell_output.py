@@ -11,7 +11,7 @@ from tests.lessons.cells import shown
 ID = "start.conv_parameters"
 TITLE = exercises()[ID].title
 SETUP = """
-from nnopt_lab.course.calls import check, claim, hint, question, yours_or_ours
+from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.predictions import predict, reveal
 """
 BLANK = "def conv_parameters(in_channels, out_channels, kernel_size, bias):\n    raise NotImplementedError"
@@ -27,6 +27,8 @@ CELLS = {
     "kept for later": f"card = {CHECK}\ncard",
     "many kinds": f'hint("{ID}")\nquestion("start.three_percent")\npredict("a")\nreveal("a", 3)\nclaim("b", True)',
     "nothing": "3",
+    "lesson and table": "lesson('00_start_here')\n3",
+    "lesson alone": "lesson('00_start_here')",
     "rebound": REBIND,
     "checked again": CHECK,
     "with an error above": f"def conv_parameters(:\n    pass\n{CHECK}",
@@ -49,6 +51,12 @@ def run(tmp_path_factory):
         outputs = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
         texts[name] = [text for text in outputs if text]
     return texts, record.read(folder), dict(zip(CELLS, notebook.cells, strict=True))
+
+
+def test_a_lessons_card_is_shown_once_and_above_what_else_its_cell_shows(run):
+    texts, _, _ = run
+    card, three = texts["lesson and table"]
+    assert "Start here" in card and three == "3" and texts["lesson alone"] == [card]
 
 
 @pytest.mark.parametrize(

@@ -73,10 +73,12 @@ def test_a_file_gets_the_text_as_it_is(chinese):
 def test_a_lesson_gives_the_notebook_a_translating_print(chinese, notebook, capsys):
     code = "from nnopt_lab.course.calls import lesson\nlesson('01_pruning')"
     notebook(code)
+    capsys.readouterr()
     notebook("print('weights')")
     assert capsys.readouterr().out.splitlines()[-1] == "weights"
     chinese({}, SAID)
     notebook(code)
+    capsys.readouterr()
     notebook("print('weights')\ndef f():\n    print('weights', flush=True)\nf()")
     assert capsys.readouterr().out.splitlines()[-2:] == ["权重", "权重"]
 
