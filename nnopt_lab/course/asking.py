@@ -35,7 +35,8 @@ def asks(question: Question) -> dict:
 
 def checks() -> dict:
     """What JupyterLab shows under the cell of an exercise, for the cell's metadata: words in the language."""
-    return {"button": _("Check"), "tip": _("Run this cell and its check")}
+    words = {"button": _("Check"), "tip": _("Run this cell and its check")}
+    return words | {"running": _("Running…"), "stop": _("Still running – stop")}
 
 
 def _escaped(text: str) -> str:

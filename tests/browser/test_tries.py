@@ -161,3 +161,14 @@ def test_a_file_that_another_program_has_changed_is_not_overwritten(lesson, work
     page.outputs("passed (1 point)").wait_for()
     page.page.wait_for_timeout(1500)
     assert page.page.locator(".jp-Dialog").count() == 0 and file.read_text(encoding="utf-8") == changed
+
+
+def test_an_endless_try_is_stopped_with_its_button(lesson):
+    page = lesson(HEAD + "while True: pass")
+    run_first_cell(page)
+    page.page.get_by_role("button", name="Check", exact=True).click()
+    button = page.page.get_by_role("button", name="Running…", exact=True)
+    assert button.get_attribute("aria-disabled") == "true"
+    page.page.get_by_role("button", name="Still running – stop", exact=True).click()
+    page.outputs("Your function was still running when you stopped it.").wait_for()
+    page.page.get_by_role("button", name="Check", exact=True).wait_for()

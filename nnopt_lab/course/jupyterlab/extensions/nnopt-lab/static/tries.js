@@ -1,10 +1,11 @@
 // A button under the cell of an exercise: it runs the cell and then its check, so that a try is one press.
 
-import { codeCells, makeButton, runCells, stripOf } from './strips.js';
+import { buttonOf, codeCells, makeButton, runCells, stripOf } from './strips.js';
 import { showVerdict } from './verdicts.js';
 
 export const COMMAND = 'nnopt-lab:check';
 
+const PATIENCE = 10_000; // milliseconds until a try that has not ended can be stopped
 const running = new WeakSet(); // cells whose try has not ended
 
 const wordsOf = cell => cell?.model?.type === 'code' ? cell.model.getMetadata('checks') : undefined;
@@ -16,11 +17,31 @@ const checkOf = (notebook, cell) => {
   return below.find(({ model }) => model.type === 'code' && model.sharedModel.getSource().includes(call));
 };
 
+// The button says that the try runs, and stops one that may never end.
+const showRunning = ({ sessionContext }, cell) => {
+  const { button: label, running: busy = label, stop = '■' } = wordsOf(cell);
+  const button = buttonOf(cell);
+  if (!button) return () => {};
+  const show = (textContent, isBusy, onclick) => {
+    Object.assign(button, { textContent, onclick, ariaDisabled: String(isBusy) }); // a disabled one would lose the focus
+  };
+  const { onclick } = button;
+  const interrupt = () => sessionContext.session?.kernel?.interrupt().catch(() => {}); // JupyterLab tells of a dead kernel
+  const waiting = setTimeout(() => show(stop, false, interrupt), PATIENCE);
+  show(busy, true, null);
+  return () => {
+    clearTimeout(waiting);
+    show(label, false, onclick);
+  };
+};
+
 const tryOnce = async (panel, cell) => {
   const check = checkOf(panel.content, cell);
   if (running.has(cell)) return;
   running.add(cell);
+  const end = showRunning(panel, cell);
   await runCells(panel, check ? [cell, check] : [cell]);
+  end();
   running.delete(cell);
   if (check) showVerdict(panel.content, check);
 };
