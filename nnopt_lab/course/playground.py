@@ -30,12 +30,13 @@ _STYLE = (
     ".nnopt-choice.nnopt-choice{display:flex!important;flex-direction:row!important;height:auto}"
     ".nnopt-choice>.widget-label{text-align:right;margin:0;flex-shrink:0}"
     ".nnopt-choice>.widget-radio-box{margin:0 0 0 8px!important}"
-    ".nnopt-choice>.widget-radio-box label{min-width:4.2em;margin:0}"  # columns, since all rows have numbers
+    ".nnopt-choice>.widget-radio-box label{min-width:5em;margin:0;padding-right:.8em;"
+    "box-sizing:border-box}"  # columns, since all rows have numbers
     f".nnopt-goals.nnopt-goals{{box-sizing:border-box;width:100%;max-width:{WIDTH};margin:4px 0 8px;padding:8px 14px;"
     f"height:auto;border-left:4px solid {ACCENTS['neutral']};border-radius:4px;background:{ACCENTS['neutral']}{TINT}}}"
     f".nnopt-goals.nnopt-goals>.widget-html-content{{line-height:1.45;{_FONT}}}"
     ".nnopt-goals div>div{padding-left:1.8em;text-indent:-1.8em;margin-top:2px}"
-    ".nnopt-goals b{display:inline-block;width:1.4em;margin-right:.4em;border-radius:4px;line-height:1.3;"
+    ".nnopt-goals b{display:inline-block;width:1.4em;margin-right:.1em;border-radius:4px;line-height:1.3;"
     "text-align:center;text-indent:0}"
     f".nnopt-goals div:has(>small)>b{{color:#fff;background:{ACCENTS['good']}}}"
     ".nnopt-goals small{font-size:.93em;opacity:.85}"
