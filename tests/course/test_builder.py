@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnopt_lab.course import builder
+from nnopt_lab.course.asking import checks
 from nnopt_lab.course.builder import BEGIN, END, build, out_of_step, to_notebook, with_answers, without_answers
 from nnopt_lab.course.lesson_files import paths
 from nnopt_lab.course.record import NOT_JUDGED
@@ -103,6 +104,12 @@ def test_a_folded_cell_without_a_label_is_refused(course, label):
         to_notebook(source, True)
 
 
+def test_an_open_cell_that_explains_a_measurement_is_refused(course):
+    explained = "# %%\nfor x in [1]:\n    print(x)\nreveal('a', 1, because='b')\n"
+    with pytest.raises(ValueError, match=r"98_tiny.py: The cell of 'a' shows its `because` before the guess"):
+        to_notebook(course("98_tiny", explained), True)
+
+
 def test_a_notebook_that_is_folded_otherwise_is_out_of_step(course):
     source, stored = course("98_tiny", FOLDED), paths("98_tiny")
     for solved, path in stored.items():
@@ -123,7 +130,7 @@ def test_cells_keep_their_kind_their_place_and_what_the_course_needs_of_their_me
     assert [cell.cell_type for cell in notebook.cells] == ["markdown", "code", "code", "code"]
     assert [dict(cell.metadata) for cell in notebook.cells] == [
         {},
-        {"exercise": "tiny.double", "tags": ["nbval-ignore-output"]},
+        {"exercise": "tiny.double", "tags": ["nbval-ignore-output"], "checks": checks()},
         {"question": "tiny.letter"},
         {},
     ]

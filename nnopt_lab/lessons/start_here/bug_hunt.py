@@ -104,8 +104,6 @@ def _box():
         "Write the numbers of the lines into this cell, such as {code}, and run it.", code="`mark_bugs([3, 8])`"
     )
     made = box([picker, answer, again], first or Card(_asked(), "neutral", (written,)))
-    made.layout = {"border_left": f"4px solid {ACCENTS['neutral']}", "padding": "8px 14px", "max_width": WIDTH}
-    made.add_class("nnopt-form")
     return made
 
 
@@ -128,7 +126,10 @@ def _picker(marked: list[int]):
     def on_compare(then: Callable[[list[int]], None]) -> None:
         compare.on_click(lambda _button: then([line for line in PROGRAM if buttons[line - 1].value]))
 
-    return widgets.VBox([widgets.HTML(f"<b>{_asked()}</b>"), grid, compare]), on_compare
+    made = widgets.VBox([widgets.HTML(f"<b>{_asked()}</b>"), grid, compare])
+    made.layout = {"border_left": f"4px solid {ACCENTS['neutral']}", "padding": "8px 14px", "max_width": WIDTH}
+    made.add_class("nnopt-form")
+    return made, on_compare
 
 
 def _asked() -> str:
