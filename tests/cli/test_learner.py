@@ -544,7 +544,7 @@ def test_lab_opens_the_lessons_in_a_language(nnopt, server, chinese_course, tmp_
             monkeypatch.delenv(name, raising=False)
     _, out, _ = nnopt("lab", *(["--language", "zh"] if way == "option" else []))
     mine = tmp_path / "here" / "work"
-    assert "课程在 " in out and "00_start_here: 新\n" in out
+    assert "课程在 " in out and "00_start_here：新\n" in out
     assert "标题" in (mine / "zh" / "00_start_here.ipynb").read_text() and not (mine / "00_start_here.ipynb").exists()
     env = server.started.env
     assert env["NNOPT_LANGUAGE"] == "zh" and env["NNOPT_WORKSPACE"] == str(mine)
