@@ -1245,7 +1245,7 @@ recovered, rows = {}, []
 for kind, accuracies in compressed["accuracy"].items():
     left = compressed["compressed"][kind]
     recovered[kind] = gains_over(accuracies)
-    group = f"{kind}: {left} % before further training"
+    group = f"{kind}: {left} % before"
     rows += [[group, *row] for row in rows_of(accuracies, recovered[kind])]
 Table(rows, ["network", *heads_of()])
 
