@@ -17,12 +17,12 @@ def test_a_lesson_comes_back_as_it_was(lab, workspace):
     box = lesson.outputs("Predict: accuracy lost").first.get_by_role("textbox", name="Your guess")
     box.fill("7,5")
     box.press("Enter")
-    lesson.outputs("7.5 points. Now measure.").wait_for()
+    lesson.outputs("7.5 points. Run the cell with").wait_for()
     lesson.save()
     lesson.restart_kernel()
     for _ in range(2):
         lesson.open(LESSON)
-        lesson.outputs("7.5 points. Now measure.").wait_for()
+        lesson.outputs("7.5 points. Run the cell with").wait_for()
         lesson.outputs("Run this cell to guess.").first.wait_for()
         assert lesson.outputs(ERROR).count() == 0
         playground = lesson.outputs("run this cell to move the controls")
