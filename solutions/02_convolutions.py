@@ -310,7 +310,7 @@ claim(
 # %%
 predict("speed-up from 1×1 kernels in MyNet, batch 256", unit="×")
 
-# %% tags=["nbval-ignore-output"]
+# %%
 # Answer: speed-up from 1×1 kernels in MyNet, batch 256
 timings = measure.latency(
     {n: networks[n] for n in ("MyNet", "smaller kernels: 1×1")},
@@ -1028,7 +1028,7 @@ for n in (1, 256):
     fold_ratio[n] = measure.ratio(timings["teacher"], timings["folded"])
 display(Table(list(fold_ratio.items()), ["batch", "folded compared with the teacher"]))
 
-# %% tags=["nbval-ignore-output"]
+# %%
 # Answer: speed-up from folding the teacher's batch norms, batch 256
 reveal(
     "speed-up from folding the teacher's batch norms, batch 256",

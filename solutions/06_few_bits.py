@@ -100,7 +100,7 @@ def to_nearest(model, bits):
 
 lost_at_4 = points_lost(to_nearest(start, 4))
 
-# %% tags=["nbval-ignore-output"]
+# %%
 # Answer: accuracy lost with all weights at 4 bits, one grid per tensor
 reveal(
     "accuracy lost with all weights at 4 bits, one grid per tensor",

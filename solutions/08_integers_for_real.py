@@ -126,7 +126,7 @@ found = ", ".join(processor.int8_instructions()) or "none that the system report
 print("instructions for 8-bit products:", found)
 at = products.get(1024, products[done[-1]])
 
-# %% tags=["nbval-ignore-output"]
+# %%
 # Answer: speed-up of an int8 product, layer of 1024 by 1024
 reveal(
     "speed-up of an int8 product, layer of 1024 by 1024",
