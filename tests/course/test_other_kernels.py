@@ -13,7 +13,7 @@ def test_only_a_kernel_of_jupyters_server_makes_the_offer(monkeypatch):
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     busy = Statement("It is faster.", NOT_JUDGED, "Other programs use the processor.", timing=True)
     assert offer() == "" and BOX not in lesson("01_pruning")._repr_html_() and BOX not in busy.html
-    monkeypatch.setenv("JPY_SESSION_NAME", "/work/01_pruning.ipynb")
+    monkeypatch.setenv("JPY_SESSION_NAME", "lessons/01_pruning.ipynb")
     for shown in (lesson("01_pruning")._repr_html_(), busy.html):
         assert shown.count(f'class="{BOX}"') == 1 and "display:none" in shown
         assert shown.count(f'<span class="{NAMES}"></span>') == 1 and shown.count("<div") == shown.count("</div>")
