@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable
 from functools import cache
 
-from nnopt_lab.course.cards import Card
+from nnopt_lab.course.cards import ACCENTS, WIDTH, Card
 from nnopt_lab.workbench.language import _
 
 CLASS = "nnopt-box"
@@ -79,6 +79,15 @@ def box(parts: list, without_kernel: Card):
     made = _class()(parts)
     made.add_class(CLASS)
     made.without_kernel = without_kernel
+    return made
+
+
+def form(parts: list, without_kernel: Card):
+    """A `box` that looks like a card."""
+    made = box(parts, without_kernel)
+    # The background is in the style sheet of JupyterLab's extension, because no widget's layout has one.
+    made.layout = {"border_left": f"4px solid {ACCENTS['neutral']}", "padding": "8px 14px", "max_width": WIDTH}
+    made.add_class("nnopt-form")
     return made
 
 

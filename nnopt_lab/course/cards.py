@@ -11,9 +11,9 @@ from nnopt_lab.workbench.language.typography import HAN, has_ideographs
 ACCENTS = {"good": "#00805d", "bad": "#c04c00", "neutral": "#0072b2", "quiet": "#6e6e6e"}
 _MARKS = {"good": "✔", "bad": "✘", "neutral": "▸", "quiet": "○"}
 TINT = "14"  # opacity of the accent in the background, in hexadecimal
-_BADGE = (
+BADGE = (  # shape of a mark's box
     "display:inline-block;width:1.4em;margin-right:.1em;text-indent:0;text-align:center;border-radius:4px;"
-    "line-height:1.3;color:#fff"
+    "line-height:1.3"
 )
 _SHORT = 90  # characters of a block that stands beside its label
 _GREY = "rgba(127,127,127,.14)"
@@ -71,7 +71,7 @@ class Card:
 
 def badge(mood: str) -> str:
     """A mood's mark in a box of its colour, before a line of text whose further lines hang below its first."""
-    return f'<strong style="{_BADGE};background:{ACCENTS[mood]}">{_MARKS[mood]}</strong> '
+    return f'<strong style="{BADGE};color:#fff;background:{ACCENTS[mood]}">{_MARKS[mood]}</strong> '
 
 
 def _kind(mood: str) -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import ipywidgets as widgets
 from rich.cells import cell_len
 
-from nnopt_lab.course.cards import ACCENTS, TINT, WIDTH
+from nnopt_lab.course.cards import ACCENTS, BADGE, TINT, WIDTH
 from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.workbench import plots
 from nnopt_lab.workbench.language import _, continued, labelled, translated
@@ -36,8 +36,7 @@ _STYLE = (
     f"height:auto;border-left:4px solid {ACCENTS['neutral']};border-radius:4px;background:{ACCENTS['neutral']}{TINT}}}"
     f".nnopt-goals.nnopt-goals>.widget-html-content{{line-height:1.45;{_FONT}}}"
     ".nnopt-goals div>div{padding-left:1.8em;text-indent:-1.8em;margin-top:2px}"
-    ".nnopt-goals b{display:inline-block;width:1.4em;margin-right:.1em;border-radius:4px;line-height:1.3;"
-    "text-align:center;text-indent:0}"
+    f".nnopt-goals b{{{BADGE}}}"
     f".nnopt-goals div:has(>small)>b{{color:#fff;background:{ACCENTS['good']}}}"
     ".nnopt-goals small{font-size:.93em;opacity:.85}"
     f".nnopt-text.nnopt-text{{max-width:{WIDTH};height:auto;margin:8px 0}}"

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from nnopt_lab.course.boxes import box, number_row
-from nnopt_lab.course.cards import ACCENTS, FONT, WIDTH, Card, inline
+from nnopt_lab.course.boxes import form, number_row
+from nnopt_lab.course.cards import FONT, Card, inline
 from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.workbench.language import _, translated
 
@@ -52,11 +52,8 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
     if committed is not None:
         accept(committed)
     label = widgets.HTML(_("<b>Predict:</b> {name}?", name=inline(shown)))
-    made = box([label, row, answer, static], committed or unanswered)
+    made = form([label, row, answer, static], committed or unanswered)
     made.fix = fix
-    # As a card; the background is in the style sheet of JupyterLab's extension, because no widget's layout has one.
-    made.layout = {"border_left": f"4px solid {ACCENTS['neutral']}", "padding": "8px 14px", "max_width": WIDTH}
-    made.add_class("nnopt-form")
     return made
 
 

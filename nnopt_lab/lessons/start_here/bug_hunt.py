@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 
 from nnopt_lab.course import record
-from nnopt_lab.course.boxes import box
-from nnopt_lab.course.cards import ACCENTS, WIDTH, Card
+from nnopt_lab.course.boxes import form
+from nnopt_lab.course.cards import Card
 from nnopt_lab.course.cell_output import seen
 from nnopt_lab.course.workspace import workspace
 from nnopt_lab.workbench.language import _
@@ -103,7 +103,7 @@ def _box():
     written = _(
         "Write the numbers of the lines into this cell, such as {code}, and run it.", code="`mark_bugs([3, 8])`"
     )
-    made = box([picker, answer, again], first or Card(_asked(), "neutral", (written,)))
+    made = form([picker, answer, again], first or Card(_asked(), "neutral", (written,)))
     return made
 
 
@@ -127,8 +127,6 @@ def _picker(marked: list[int]):
         compare.on_click(lambda _button: then([line for line in PROGRAM if buttons[line - 1].value]))
 
     made = widgets.VBox([widgets.HTML(f"<b>{_asked()}</b>"), grid, compare])
-    made.layout = {"border_left": f"4px solid {ACCENTS['neutral']}", "padding": "8px 14px", "max_width": WIDTH}
-    made.add_class("nnopt-form")
     return made, on_compare
 
 
