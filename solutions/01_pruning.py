@@ -108,7 +108,11 @@ plots.finish(
 
 # %% exercise="pruning.l1_importance"
 def l1_importance(weight):
-    """L1 norm of each filter. weight: float [out, in, kh, kw] → float [out]."""
+    """L1 norm of each filter. weight: float [out, in, kh, kw] → float [out].
+
+    >>> l1_importance(torch.tensor([[[[1.0, -2.0]]], [[[0.5, 0.5]]]]))
+    tensor([3., 1.])
+    """
     ### BEGIN SOLUTION
     return weight.abs().sum(dim=(1, 2, 3))
     ### END SOLUTION

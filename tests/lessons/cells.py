@@ -1,6 +1,12 @@
-"""Cells of notebooks, for the tests: what they show and what they ask."""
+"""Cells of notebooks, for the tests: what they show, what they ask and what answers them."""
 
 import re
+from functools import cache
+
+from nnopt_lab.course import builder
+from nnopt_lab.course.exercises import Exercise
+from nnopt_lab.grading.course_cells import lesson_imports
+from nnopt_lab.workbench.paths import root
 
 
 def shown(cell) -> str:
@@ -14,3 +20,17 @@ def shown(cell) -> str:
 def calls(cell, kind: str) -> list[str]:
     """The ids of the exercises that a cell checks, or of the questions that it asks."""
     return re.findall(rf'^{kind}\("([\w.]+)"', cell.source, re.MULTILINE) if cell.cell_type == "code" else []
+
+
+@cache
+def solved_cells(lesson: str) -> dict[str, str]:
+    """The sources of a lesson's solved cells, by the exercise's id."""
+    cells = builder.to_notebook(root() / "solutions" / f"{lesson}.py", solved=True).cells
+    return {cell.metadata["exercise"]: cell.source for cell in cells if "exercise" in cell.metadata}
+
+
+def solved_answer(exercise: Exercise):
+    """The function of the solved cell, with what a graded answer may rely on: the lesson's imports."""
+    namespace = {}
+    exec(f"{lesson_imports(exercise.lesson)}\n{solved_cells(exercise.lesson)[exercise.id]}", namespace)
+    return namespace[exercise.name]

@@ -4,18 +4,16 @@ The tests run exercise by exercise, on inputs that are drawn once; what a functi
 """
 
 import re
-from functools import cache
 
 import pytest
 import torch
 
-from nnopt_lab.course import builder, checking
+from nnopt_lab.course import checking
 from nnopt_lab.course.cards import inline
 from nnopt_lab.course.checking import CASES, examine
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.course.lesson import lessons
-from nnopt_lab.grading.course_cells import lesson_imports
-from nnopt_lab.workbench.paths import root
+from tests.lessons.cells import solved_answer
 
 EXERCISES = exercises()
 BATCHES = 24  # a sentence that misses one batch in eight is found out with a probability of 96 %
@@ -24,20 +22,6 @@ BARE_CODE = re.compile(
     r"[A-Za-z]_\w|[A-Za-z]\w*\[|\b[a-z]\w+\(\S|[A-Za-z]\.[a-z]+[\w.]*\(|\b[a-z]\w*=\w|\b(?:True|False|None)\b"
 )
 FINISHED = [name for name, lesson in lessons().items() if not lesson.draft]
-
-
-@cache
-def solved_cells(lesson):
-    """The sources of a lesson's solved cells, by the exercise's id."""
-    cells = builder.to_notebook(root() / "solutions" / f"{lesson}.py", solved=True).cells
-    return {cell.metadata["exercise"]: cell.source for cell in cells if "exercise" in cell.metadata}
-
-
-def solved_answer(exercise):
-    """The function of the solved cell, with what a graded answer may rely on: the lesson's imports."""
-    namespace = {}
-    exec(f"{lesson_imports(exercise.lesson)}\n{solved_cells(exercise.lesson)[exercise.id]}", namespace)
-    return namespace[exercise.name]
 
 
 @pytest.fixture(scope="module", params=EXERCISES)

@@ -17,6 +17,7 @@ DOCSTRING, FOLD_LABEL = "docstring", "label of a folded cell"
 CODE_PROSE = {DOCSTRING, COMMENT, FOLD_LABEL}
 WIDTH = 88  # columns of a line of code; a Chinese character takes two
 QUOTES = '"""'
+PROMPT = ">>> "  # begins the example at the end of a docstring
 STUB = "# Your answer here."  # stands apart from a comment above it
 _FOR_PROGRAMS = re.compile(r"###|#!|# ?(?:noqa|type:|fmt:|pragma|ruff|pyright|%%)")
 _ARGUMENTS = re.compile(r"\w+(?:, \w+)*: ")  # begins a line of its own in a docstring
@@ -32,7 +33,8 @@ class Remark:
 
     Attributes:
         kind: DOCSTRING, COMMENT or FOLD_LABEL.
-        text: without quotes, `#` and indents. A line break that only the width asked for is a space.
+        text: without quotes, `#`, indents and a docstring's example. A line break that only the width asked for is a
+            space.
         start, end: its lines in the cell, from 0, without `end`.
         column: where it begins in its first line.
     """
@@ -112,10 +114,19 @@ def _docstrings(tree: ast.Module, lines: list[str]) -> Iterator[Remark]:
                 f"The docstring of {node.name} must stand in lines of its own, in three double quotes, without "
                 "backslashes, so that it can be translated."
             )
-        said = ast.get_docstring(node).split("\n")
+        said, _ = _parts(ast.get_docstring(node).split("\n"))
         said[0] = QUOTES + said[0]
         text = _unwrapped(said, WIDTH - column, _ARGUMENTS).removeprefix(QUOTES)
         yield Remark(DOCSTRING, text, start, end, column)
+
+
+def _parts(lines: list[str]) -> tuple[list[str], list[str]]:
+    """A docstring's prose, and the example at its end, which is the same in every language."""
+    start = next((n for n, line in enumerate(lines) if line.lstrip().startswith(PROMPT)), len(lines))
+    end = start
+    while end and not lines[end - 1].strip():
+        end -= 1
+    return (lines[:end], lines[start:]) if start < len(lines) else (lines, [])
 
 
 def _comments(source: str) -> Iterator[Remark]:
@@ -162,19 +173,20 @@ def _unwrapped(lines: list[str], width: int, kept: re.Pattern) -> str:
 def _written(remark: Remark, translation: str, english: list[str]) -> list[str]:
     indent = " " * remark.column
     if remark.kind == DOCSTRING:
-        return _written_docstring(translation, indent, len(english) == 1)
+        return _written_docstring(translation, indent, english)
     before = english[0][: remark.column]
     if before.strip():
         return [f"{before}# {translation}"]
     return [f"{indent}# {line}" for line in _wrapped(translation, WIDTH - remark.column - 2)]
 
 
-def _written_docstring(translation: str, indent: str, in_one_line: bool) -> list[str]:
+def _written_docstring(translation: str, indent: str, english: list[str]) -> list[str]:
     only = f"{indent}{QUOTES}{translation}{QUOTES}"
-    if in_one_line and "\n" not in translation and columns(only) <= WIDTH and not translation.endswith('"'):
+    if len(english) == 1 and "\n" not in translation and columns(only) <= WIDTH and not translation.endswith('"'):
         return [only]
-    lines = _wrapped(QUOTES + translation, WIDTH - len(indent))
-    return [(indent + line).rstrip() for line in [*lines, QUOTES]]
+    lines = [(indent + line).rstrip() for line in _wrapped(QUOTES + translation, WIDTH - len(indent))]
+    _, example = _parts(english)
+    return [*lines, "", *example] if example else [*lines, indent + QUOTES]
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -100,6 +100,13 @@ def test_lines_don_t_begin_with_closing_marks_and_keep_words_whole():
         assert "mean(x)" in "".join(lines) and max(map(columns, lines)) <= 88
 
 
+def test_an_example_is_no_text_and_stays_in_every_language():
+    example = "    >>> double(torch.tensor([1.0, -2.0]))\n    tensor([ 2., -4.])\n    >>> double(0)\n    0\n"
+    cell = f'def double(x):\n    """Twice x.\n\n{example}    """\n    return 2 * x'
+    assert [found.text for found in remarks(cell)] == ["Twice x."]
+    assert with_translations(cell, lambda text: "两倍。") == cell.replace("Twice x.", "两倍。")
+
+
 def test_without_a_translation_a_text_stays():
     assert with_translations(CELL, lambda text: None) == CELL
 
