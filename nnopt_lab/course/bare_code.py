@@ -1,9 +1,12 @@
 """Compare cells by their code, whatever language their docstrings and comments are in."""
 
+import ast
 import io
 import tokenize
 from collections.abc import Iterable, Iterator
 
+PROMPT = ">>> "  # begins the example at the end of a docstring
+QUOTES = '"""'
 _LONGEST = 20_000  # characters of a cell that is read; Python 3.11 reads some invalid ones slowly
 _SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT}
 
@@ -41,9 +44,20 @@ def is_blank(source: str, originals: Iterable[str]) -> bool:
     return any(bare(source) == bare(text) for text in originals) and _beside_code(source) <= known
 
 
+def tasks(source: str) -> set[tuple[str, str, str]]:
+    """What a cell's functions are to do: their names, arguments and docstrings, without examples; of no Python none."""
+    try:
+        functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    except (SyntaxError, ValueError):
+        return set()
+    said = [(ast.get_docstring(node) or "").partition(PROMPT)[0].rstrip() for node in functions]
+    return {(node.name, ast.unparse(node.args), text) for node, text in zip(functions, said, strict=True)}
+
+
 def _beside_code(source: str) -> set[str]:
-    """The lines that are not only code."""
-    return {line.strip() for line in source.split("\n")} - {line.strip() for line in bare(source).split("\n")} - {""}
+    """The lines that are not only code; a docstring's without its quotes, which move when an example is added."""
+    lines = {line.strip() for line in source.split("\n")} - {line.strip() for line in bare(source).split("\n")}
+    return {line.removeprefix(QUOTES).removesuffix(QUOTES) for line in lines} - {""}
 
 
 def _tokens(source: str) -> Iterator[tokenize.TokenInfo]:

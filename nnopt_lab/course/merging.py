@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
-from nnopt_lab.course.bare_code import bare, is_blank
+from nnopt_lab.course.bare_code import bare, is_blank, tasks
 from nnopt_lab.course.cell_prints import Prints, fingerprint, prints_of, text_of
 from nnopt_lab.course.exercises import Exercise, Question, cell_id
 from nnopt_lab.workbench.language import _
@@ -172,7 +172,8 @@ class _Merge:
 
     def _starter_changed(self, cell: dict, new: dict, stub: str | None) -> bool:
         if stub is not None:
-            return stub != fingerprint(new)
+            task = tasks(text_of(new))
+            return stub != fingerprint(new) and not (task and task <= tasks(text_of(cell)))
         heads = [re.findall(r"^def .*?:$", text_of(c), re.MULTILINE | re.DOTALL) for c in (cell, new)]
         return bool(heads[1]) and heads[1][0] not in heads[0]
 

@@ -41,12 +41,16 @@ lesson("$lesson")
 predict("share of zeros among the weights of MyNet", unit="%")
 
 # %% [markdown]
-# **Exercise (1 point).** The share of zeros.
+# **Exercise (1 point).** Compute the share of zeros. The example in the function shows what goes in and comes out.
 
 
 # %% exercise="$name.zero_share"
 def zero_share(values):
-    """The share of zeros among values, float32 [n]: a number from 0 to 1."""
+    """The share of zeros among values, float32 [n]: a number from 0 to 1.
+
+    >>> zero_share(torch.tensor([0.0, 2.0, -3.0, 0.0]))
+    0.5
+    """
     ### BEGIN SOLUTION
     return float((values == 0).float().mean())
     ### END SOLUTION

@@ -55,4 +55,6 @@ def test_a_cell_is_blank_in_each_of_its_languages_unless_something_was_written()
     assert not is_blank(CHINESE, [STUB])  # these docstrings may be the learner's
     assert not is_blank(STUB.replace("    raise", "    # my idea\n    raise"), [STUB, CHINESE])
     assert not is_blank(STUB.replace("raise NotImplementedError", "return x.sum()"), [STUB, CHINESE])
+    shown = STUB.replace("[N].\n", "[N].\n\n    >>> f(ones)\n    2\n")
+    assert is_blank(STUB, [shown]) and not is_blank(shown, [STUB])
     assert not is_blank("", []) and not is_blank(STUB, [])

@@ -136,6 +136,21 @@ def test_a_new_starting_point_leaves_the_answer_and_is_shown_in_a_note():
     assert texts(merged(OLD, latest=latest).cells) == texts(latest), "who had not answered gets the new one"
 
 
+def test_a_new_example_comes_into_a_blank_and_leaves_an_answer_without_a_note():
+    def described(cells, docstring):
+        text = f"def l1_importance(weight):\n    {docstring}\n    raise NotImplementedError"
+        return [cell | {"source": text} if cell == stub(L1) else cell for cell in cells]
+
+    old = described(OLD, '"""Norms."""')
+    latest = described(NEW, '"""Norms.\n\n    >>> l1_importance(ones)\n    4\n    """')
+    assert merged(old, old, latest).cells == latest
+    answer = 'def l1_importance(weight):\n    """Norms."""\n    return weight.abs().sum((1, 2, 3))'
+    found = merged(with_text(old, 2, answer), old, latest)
+    assert answer in texts(found.cells) and found.answers == 1 and not found.conflicts
+    other = described(NEW, '"""Squared norms."""')
+    assert merged(with_text(old, 2, answer), old, other).conflicts, "another task, so a note"
+
+
 def test_an_exercise_that_went_away_leaves_its_answer_with_a_sentence():
     latest = [cell for cell in NEW if cell != stub(L1)]
     said = texts(merged(with_text(OLD, 2, ANSWER), latest=latest).cells)

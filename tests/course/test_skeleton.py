@@ -19,7 +19,7 @@ from nnopt_lab.course.record import read
 from nnopt_lab.course.runner import run_notebook
 from nnopt_lab.course.skeleton import new_lesson
 from nnopt_lab.workbench.paths import PACKAGE
-from tests.lessons import test_exercises
+from tests.lessons import cells, test_examples, test_exercises
 
 
 @pytest.fixture
@@ -67,10 +67,11 @@ def test_a_draft_is_a_lesson_that_is_not_on_the_course_map(demo, own_workspace):
 
 def test_its_exercise_passes_the_tests_of_all_exercises(demo, monkeypatch):
     (exercise,) = exercises("99_demo").values()
-    monkeypatch.setattr(test_exercises, "root", lambda: demo.parents[1])
-    monkeypatch.setattr(test_exercises, "lesson_imports", lambda lesson: "import torch")
+    monkeypatch.setattr(cells, "root", lambda: demo.parents[1])
+    monkeypatch.setattr(cells, "lesson_imports", lambda lesson: "import torch")
     drawn = [exercise.generate(torch.Generator().manual_seed(seed)) for seed in range(24 * CASES)]
     batches = [drawn[i : i + CASES] for i in range(0, len(drawn), CASES)]
+    monkeypatch.setattr(test_examples, "EXERCISES", exercises("99_demo"))
     fixtures = {"exercise": exercise, "batches": batches, "called_once": None}
     shared = [
         (test, wanted)
@@ -80,6 +81,7 @@ def test_its_exercise_passes_the_tests_of_all_exercises(demo, monkeypatch):
     assert len(shared) >= 5
     for test, wanted in shared:
         test(**{name: fixtures[name] for name in wanted})
+    test_examples.test_the_example_of_an_exercise_shows_what_its_answer_returns(exercise.id)
 
 
 def test_its_own_test_passes(demo):

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from nnopt_lab.course.bare_code import PROMPT, QUOTES
 from nnopt_lab.course.cell_roles import LABEL
 from nnopt_lab.course.translation.chinese import FULL
 from nnopt_lab.course.translation.markdown_blocks import COMMENT, has_words
@@ -16,8 +17,6 @@ from nnopt_lab.workbench.language.typography import CLOSING, HAN, OPENING, SHARE
 DOCSTRING, FOLD_LABEL = "docstring", "label of a folded cell"
 CODE_PROSE = {DOCSTRING, COMMENT, FOLD_LABEL}
 WIDTH = 88  # columns of a line of code; a Chinese character takes two
-QUOTES = '"""'
-PROMPT = ">>> "  # begins the example at the end of a docstring
 STUB = "# Your answer here."  # stands apart from a comment above it
 _FOR_PROGRAMS = re.compile(r"###|#!|# ?(?:noqa|type:|fmt:|pragma|ruff|pyright|%%)")
 _ARGUMENTS = re.compile(r"\w+(?:, \w+)*: ")  # begins a line of its own in a docstring
