@@ -176,6 +176,10 @@ def without_zero_points(product, rows, columns, zero_a, zero_b, length):
 
     product: A @ B, int64 [M, N]. rows: A.sum(1), [M]. columns: B.sum(0), [N]. zero_a,
     zero_b: ints. length: number of pairs in a sum.
+
+    >>> A, B = torch.tensor([[2, 3]]), torch.tensor([[1], [2]])
+    >>> without_zero_points(A @ B, A.sum(1), B.sum(0), 1, -2, 2)  # 1 · 3 + 2 · 4
+    tensor([[11]])
     """
     ### BEGIN SOLUTION
     return (
@@ -327,6 +331,11 @@ def conversions(operators, integer):
 
     operators: list of names, in order. integer: list of the names that have an integer
     kernel; all others take floats.
+
+    >>> conversions(["linear", "softmax", "pool", "linear"], ["linear"])
+    4
+    >>> conversions(["softmax"], ["linear"])
+    0
     """
     ### BEGIN SOLUTION
     kinds = [False, *(name in integer for name in operators), False]
@@ -700,7 +709,8 @@ reveal(
 #
 # What is left for the integers? They only make products faster, and products were never all of the time.
 #
-# **Exercise (2 points).** Compute the speed-up of the network from that of a kernel and from its share of the time.
+# **Exercise (2 points).** Compute the speed-up of the network from that of a kernel and from its share of the time. It
+# says how much a faster product can gain at all.
 
 
 # %% exercise="for_real.network_gain"
@@ -709,6 +719,9 @@ def network_gain(share, gain):
 
     share: share of the old time that the kernel takes, 0 to 1. gain: speed-up of the
     kernel.
+
+    >>> network_gain(0.75, 3.0)
+    2.0
     """
     ### BEGIN SOLUTION
     return 1 / (1 - share + share / gain)
@@ -935,7 +948,8 @@ question("for_real.one_picture", choice)
 # %% [markdown]
 # Compilation has a price of its own: seconds before the first picture.
 #
-# **Exercise (2 points).** After how many batches does it pay off?
+# **Exercise (2 points).** Compute after how many batches an engine has made up for the time it took to build. For fewer
+# batches, the slow engine is the better choice.
 
 
 # %% exercise="for_real.break_even"
@@ -945,6 +959,9 @@ def break_even(build_ms, slow_ms, fast_ms):
 
     build_ms: ms to build the fast engine. slow_ms, fast_ms: ms per batch. All are ints.
     Returns −1 if that never happens, also if both are equally fast.
+
+    >>> break_even(10, 5, 2), break_even(9, 5, 2), break_even(10, 2, 2)
+    (4, 3, -1)
     """
     ### BEGIN SOLUTION
     if fast_ms >= slow_ms:
@@ -977,7 +994,8 @@ Table(rows, ["engine", "built in", "batches to pay off"])
 # A device has room for 300 KiB, and the network may lose half a point of accuracy. Apply the limits first, then compare
 # speed.
 #
-# **Exercise (3 points).** Find the fastest engine that keeps both limits.
+# **Exercise (3 points).** Find the fastest engine that keeps both limits. An engine that exactly reaches a limit still
+# keeps it.
 
 
 # %% exercise="for_real.choose_engine"
@@ -986,6 +1004,9 @@ def choose_engine(names, ms, kib, lost, kib_limit, lost_limit):
 
     names: list of str. ms, kib, lost: lists of numbers, one per engine: time, size, and
     points of accuracy lost (negative if gained).
+
+    >>> choose_engine(["a", "b", "c"], [1, 4, 3], [40, 9, 10], [0, -1, 0.5], 10, 0.5)
+    'c'
     """
     ### BEGIN SOLUTION
     fit = [

@@ -151,7 +151,7 @@ claim(
 #
 # These are the *soft targets* ([Hinton, Vinyals & Dean 2015](https://arxiv.org/abs/1503.02531)).
 #
-# **Exercise (2 points).** Implement soft targets.
+# **Exercise (2 points).** Implement soft targets. The plot below compares them with the teacher's probabilities.
 
 
 # %% exercise="distillation.soft_targets"
@@ -159,6 +159,9 @@ def soft_targets(logits, temperature):
     """softmax(logits / temperature) over the classes.
 
     logits: float [N, classes], temperature: float → float [N, classes].
+
+    >>> soft_targets(torch.tensor([[1.0, 9.0]]).log(), 2.0)
+    tensor([[0.2500, 0.7500]])
     """
     ### BEGIN SOLUTION
     return (logits / temperature).softmax(1)
@@ -294,6 +297,11 @@ def soft_loss(student, teacher, temperature):
     """T² · KL(teacher ‖ student), mean over the pictures, as a scalar.
 
     student, teacher: logits, float [N, classes]. temperature: float.
+
+    >>> soft_loss(torch.zeros(1, 2), torch.tensor([[99.0, 0.0]]), 1.0)  # ln 2
+    tensor(0.6931)
+    >>> soft_loss(torch.zeros(1, 2), torch.tensor([[99.0, 0.0]]), 2.0)  # 4 · ln 2
+    tensor(2.7726)
     """
     ### BEGIN SOLUTION
     log_q = (student / temperature).log_softmax(1)
@@ -563,6 +571,9 @@ def verdicts(alone, methods):
 
     alone: three accuracies of the plain student, one per seed.
     methods: a list of such lists, in the same order of seeds.
+
+    >>> verdicts([90.0, 91.0, 92.0], [[92.0, 93.0, 94.1], [96.0, 91.0, 92.0]])
+    ['gain', 'not shown']
     """
     ### BEGIN SOLUTION
     answers = []
@@ -733,7 +744,8 @@ claim(
 # class. So the more confident the teacher is, the less the student learns about the other classes. *Decoupled
 # distillation* gives each part a weight that you choose ([Zhao et al. 2022](https://arxiv.org/abs/2203.08679)).
 #
-# **Exercise (3 points).** Compute the two parts.
+# **Exercise (3 points).** Compute what the two parts are made of: the probability of the true class, and the shares of
+# the other classes in the rest. The plot below then shows how little weight Hinton's loss gives to the second part.
 
 
 # %% exercise="distillation.decoupled"
@@ -743,6 +755,9 @@ def target_and_others(logits, labels):
     logits: float [N, classes], before the softmax. labels: int64 [N], the true classes.
     Returns float [N] and float [N, classes]. The second is 0 for the true class, and
     each of its rows sums to 1.
+
+    >>> target_and_others(torch.tensor([[1.0, 4.0, 3.0]]).log(), torch.tensor([1]))
+    (tensor([0.5000]), tensor([[0.2500, 0.0000, 0.7500]]))
     """
     ### BEGIN SOLUTION
     p = logits.softmax(1)
@@ -802,7 +817,8 @@ plots.finish(
 # ([Zagoruyko & Komodakis 2017](https://arxiv.org/abs/1612.03928)) asks for less: the student only learns *where* the
 # teacher's layer responds.
 #
-# **Exercise (2 points).** Compute where a layer responds.
+# **Exercise (2 points).** Compute where a layer responds: one number per position, for all channels together. Vectors of
+# norm 1 can be compared even if one network has larger activations.
 
 
 # %% exercise="distillation.attention_map"
@@ -810,6 +826,9 @@ def attention_map(features):
     """Squares summed over channels, flattened to vectors of L2 norm 1.
 
     features: float [N, C, H, W] → float [N, H·W].
+
+    >>> attention_map(torch.tensor([[[[1.0, 2.0]], [[-1.0, 0.0]], [[1.0, 0.0]]]]))
+    tensor([[0.6000, 0.8000]])
     """
     ### BEGIN SOLUTION
     flat = features.square().sum(1).flatten(1)

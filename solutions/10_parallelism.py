@@ -179,7 +179,8 @@ claim(
 # This is Amdahl's law ([1967](https://doi.org/10.1145/1465482.1465560)). It says that no number of threads can gain
 # more than a factor of $1/s$. You can also use it backwards:
 #
-# **Exercise (3 points).** Compute the serial share from two measured times.
+# **Exercise (3 points).** Compute the serial share from two measured times. It tells you how much a machine with more
+# cores could gain.
 
 
 # %% exercise="parallel.serial_share"
@@ -187,6 +188,9 @@ def serial_share(one, many, threads):
     """The share s of Amdahl's law, a float.
 
     one, many: time with 1 thread and with `threads` threads (at least 2).
+
+    >>> serial_share(8.0, 5.0, 2)
+    0.25
     """
     ### BEGIN SOLUTION
     return (many / one - 1 / threads) / (1 - 1 / threads)
@@ -466,7 +470,8 @@ reveal(
 # picture what you can do for 64. If neither is possible (there are too many files, or each picture is cropped at
 # random), a `DataLoader` with `num_workers=2` moves the reading to two other processes.
 #
-# **Exercise (4 points).** How long does an epoch take? Assume that each process has its own core.
+# **Exercise (4 points).** Predict how long an epoch takes, with and without workers. Assume that each process has its
+# own core.
 
 
 # %% exercise="parallel.epoch_seconds"
@@ -477,6 +482,9 @@ def epoch_seconds(batches, read, compute, workers, start):
     workers: 0 if this process also reads, otherwise the number of processes that read
     while this one computes. start: seconds until the workers have started, if there are
     any.
+
+    >>> [epoch_seconds(10, 0.5, 0.25, workers, 3.0) for workers in (0, 1, 4)]
+    [7.5, 8.0, 5.5]
     """
     ### BEGIN SOLUTION
     if workers == 0:
@@ -648,7 +656,7 @@ claim(
 # First, which process reads which pictures? torch's `DistributedSampler` gives each process equally many. A process
 # with fewer would take fewer steps, and the others would wait for it forever.
 #
-# **Exercise (3 points).** Which positions does process `rank` read, without shuffling? Positions are dealt like cards.
+# **Exercise (3 points).** List the positions that process `rank` reads, without shuffling. Positions are dealt like cards.
 # If they don't divide evenly, dealing starts again at 0.
 
 
@@ -657,6 +665,9 @@ def sampler_positions(length, processes, rank):
     """Positions, out of `length` pictures, that process `rank` reads: a list of ints.
 
     rank is between 0 and processes − 1. Every position is read by some process.
+
+    >>> sampler_positions(5, 2, 0), sampler_positions(5, 2, 1)
+    ([0, 2, 4], [1, 3, 0])
     """
     ### BEGIN SOLUTION
     each = -(-length // processes)
@@ -711,6 +722,9 @@ def loss_weights(counts):
     """One weight per process, a list of floats.
 
     counts: number of pictures of each process, all at least 1.
+
+    >>> loss_weights([1, 3])
+    [0.5, 1.5]
     """
     ### BEGIN SOLUTION
     return [len(counts) * count / sum(counts) for count in counts]
@@ -902,7 +916,8 @@ diagrams.ring_all_reduce()
 # What to see: dots are a process's own values, filled squares are full sums. After the first half, each process has one
 # filled square, a different one; after the second, all four.
 #
-# **Exercise (3 points).** Implement the first half, with the vectors of all processes in a list.
+# **Exercise (3 points).** Implement the first half, with the vectors of all processes in a list. Put together, the
+# pieces must be the sum.
 
 
 # %% exercise="parallel.reduce_scatter"
@@ -910,6 +925,9 @@ def reduce_scatter(vectors):
     """The piece of the sum that each process gets: a list of P tensors [K].
 
     vectors: list of P vectors, float [P · K], one per process.
+
+    >>> reduce_scatter([torch.tensor([1, 2, 3, 4]), torch.tensor([10, 20, 30, 40])])
+    [tensor([11, 22]), tensor([33, 44])]
     """
     ### BEGIN SOLUTION
     return list(sum(vectors).chunk(len(vectors)))
@@ -949,7 +967,7 @@ question("parallel.ring_bytes", megabytes)
 # With only the last call, all weights would form one group and be gathered at once. In `data_parallel.py`, the blocks
 # are the two parts of `MyNet`, `features` and `classifier`.
 #
-# **Exercise (3 points).** How many bytes does a process hold? Weights and gradients are float32, and Adam keeps two
+# **Exercise (3 points).** Compute how many bytes a process holds. Weights and gradients are float32, and Adam keeps two
 # moments per weight. (Activations, which depend on the batch, and buffers for messages are not counted.)
 
 
@@ -959,6 +977,9 @@ def bytes_each(parameters, processes, split):
 
     split: list of those of "weights", "gradients" and "moments" (Adam's two) that are
     held in equal pieces, one per process. Each process holds the others as a whole.
+
+    >>> bytes_each(10, 2, []), bytes_each(10, 2, ["moments"])
+    (160.0, 120.0)
     """
     ### BEGIN SOLUTION
     costs = {"weights": 4, "gradients": 4, "moments": 8}

@@ -129,7 +129,8 @@ claim(
 # zero the gap halves at each power, until the smallest exponent is reached. A smaller number is **subnormal**: it loses
 # its leading 1, and the gap no longer shrinks.
 #
-# **Exercise (2 points).** How far apart are a format's numbers near x?
+# **Exercise (2 points).** Compute how far apart a format's numbers are near x. Half of this gap is the largest error of
+# rounding.
 
 
 # %% exercise="precision.spacing"
@@ -139,6 +140,9 @@ def spacing(x, mantissa_bits, smallest_exponent):
 
     x: a float, not 0. mantissa_bits: of the format. smallest_exponent: numbers below
     2^smallest_exponent are subnormal.
+
+    >>> spacing(-5.0, 2, -3), spacing(0.01, 2, -3)  # 4, 5, 6, 7 and 0, 1/32, 2/32, …
+    (1.0, 0.03125)
     """
     ### BEGIN SOLUTION
     exponent = max(math.floor(math.log2(abs(x))), smallest_exponent)
@@ -234,6 +238,9 @@ def round_mantissa(x, mantissa_bits):
     """x rounded to the nearest numbers with this many mantissa bits.
 
     x: float32 [N], no zeros. mantissa_bits: int → float32 [N].
+
+    >>> round_mantissa(torch.tensor([1.2, -5.0, 7.0]), 1)  # from 1, 1.5, 2, 3, 4, 6, 8
+    tensor([ 1., -4.,  8.])
     """
     ### BEGIN SOLUTION
     step = 2.0 ** (x.abs().log2().floor() - mantissa_bits)
@@ -794,7 +801,7 @@ reveal(
 #
 # How far can you move it? Until the largest gradient reaches the right end of the range.
 #
-# **Exercise (3 points).** Find this k.
+# **Exercise (3 points).** Find this k, the largest loss scale $2^k$ at which no gradient overflows. It may be negative.
 
 
 # %% exercise="precision.loss_shift"
@@ -803,6 +810,9 @@ def loss_shift(gradients, largest):
 
     gradients: float32 [N], not all zero. largest: largest number of the format; 65504
     for fp16.
+
+    >>> loss_shift(torch.tensor([0.5, -3.0]), 12), loss_shift(torch.tensor([3.0]), 11)
+    (2, 1)
     """
     ### BEGIN SOLUTION
     return math.floor(math.log2(largest / gradients.abs().max().item()))
@@ -844,7 +854,8 @@ plots.finish(
 # `torch.amp.GradScaler` works without looking: it starts with a large scale and tries it. If any gradient is infinite
 # or NaN, it skips the step and halves the scale. After a number of good steps in a row, it doubles the scale.
 #
-# **Exercise (4 points).** Implement one such step.
+# **Exercise (4 points).** Implement one such step: the new scale, the new count of good steps, and whether this step
+# counts. The training below uses it.
 
 
 # %% exercise="precision.scaler_step"
@@ -855,6 +866,9 @@ def scaler_step(scale, good, overflow, interval):
     scale: float. good: number of good steps in a row before this one. overflow: whether
     any of this step's gradients is not finite. interval: number of good steps in a row
     that doubles the scale and resets the count.
+
+    >>> scaler_step(8.0, 2, False, 3), scaler_step(8.0, 2, True, 3)
+    ((16.0, 0, True), (4.0, 0, False))
     """
     ### BEGIN SOLUTION
     if overflow:
@@ -1166,6 +1180,9 @@ def master_step(master, gradient, scale, rate):
 
     master: float32 [N]. gradient: float16 [N], multiplied by `scale`. scale, rate:
     floats.
+
+    >>> master_step(torch.tensor([1.0]), torch.tensor([-8.0]).half(), 4.0, 0.0001)
+    (tensor([1.0002]), tensor([1.], dtype=torch.float16))
     """
     ### BEGIN SOLUTION
     updated = master - rate * (gradient.float() / scale)
@@ -1476,6 +1493,9 @@ def int8_product(x, weight):
     """x @ weight.T, computed with integers from −127 to 127, then scaled back.
 
     x: float [N, K], not all zero. weight: float [M, K], no row all zero → float [N, M].
+
+    >>> int8_product(torch.tensor([[127, 0.4]]), torch.tensor([[127.0, 9], [0, -254]]))
+    tensor([[16129.,     0.]])
     """
     ### BEGIN SOLUTION
     scale = x.abs().max() / 127
