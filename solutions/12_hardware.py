@@ -96,6 +96,9 @@ def conv_intensity(in_channels, filters, kernel, side, pictures, bytes_each):
     maps [pictures, in_channels, side, side] to [pictures, filters, side, side]. A
     filter has in_channels · kernel² weights and a bias, and each value takes bytes_each
     bytes.
+
+    >>> conv_intensity(1, 1, 3, 2, 5, 4)
+    1.8
     """
     ### BEGIN SOLUTION
     places = pictures * side**2
@@ -242,7 +245,8 @@ question("hardware.relu_limit", answer)
 # each dimension are. torch's default layout is NCHW: pictures are outermost, then channels, rows and columns.
 # **Channels last** (NHWC) stores the channels of a pixel next to each other, while the shape stays [N, C, H, W].
 #
-# **Exercise (2 points).** Compute the strides of a tensor whose dimensions have a given order in memory.
+# **Exercise (2 points).** Compute the strides of a tensor whose dimensions have a given order in memory. They tell
+# which values a kernel finds next to each other.
 
 
 # %% exercise="hardware.strides"
@@ -251,6 +255,9 @@ def strides(shape, order):
 
     shape: list of sizes. order: list of the dimensions 0, 1, …, from the outermost in
     memory to the innermost.
+
+    >>> strides([2, 3, 4, 5], [0, 2, 3, 1])
+    [60, 1, 15, 3]
     """
     ### BEGIN SOLUTION
     steps, step = [0] * len(shape), 1
@@ -357,6 +364,7 @@ claim(
 # writes only the last result.
 #
 # **Exercise (3 points).** Compute the bytes that a chain of operators moves if some neighbouring operators are fused.
+# The result says what a fused kernel would save, before anyone writes it.
 
 
 # %% exercise="hardware.moved_bytes"
@@ -367,6 +375,9 @@ def moved_bytes(numbers, kernels, bytes_each):
     output.
     kernels: number of operators that each kernel computes, in order; [1, 1, 1] means no
     fusion.
+
+    >>> moved_bytes([3, 5, 5, 2], [2, 1], 4)
+    60
     """
     ### BEGIN SOLUTION
     total, at = 0, 0
@@ -573,7 +584,7 @@ claim(
 # ### The cost of building
 #
 # **Exercise (2 points).** Find the engine that finishes a given number of batches soonest, counting the time to build
-# it.
+# it. A program that takes long to build pays off only if it runs often.
 
 
 # %% exercise="hardware.cheapest"
@@ -583,6 +594,11 @@ def cheapest(names, build_s, batch_ms, batches):
     names: list of str. build_s: list of seconds. batch_ms: list of milliseconds per
     batch.
     batches: int.
+
+    >>> cheapest(["A", "B"], [0, 6], [90, 50], 100)
+    'A'
+    >>> cheapest(["A", "B"], [0, 6], [90, 50], 200)
+    'B'
     """
     ### BEGIN SOLUTION
     totals = [
@@ -858,6 +874,11 @@ def batch_for(sizes, ms, interval_ms, limit_ms):
     when its last one has arrived. A size is allowed if the first picture gets its
     answer at most limit_ms after its arrival, and if a batch takes no longer to compute
     than to arrive.
+
+    >>> batch_for([1, 2, 4], [6, 8, 12], 5, 20)
+    2
+    >>> batch_for([1, 2, 4], [6, 8, 12], 5, 10)
+    0
     """
     ### BEGIN SOLUTION
     fit = [
@@ -948,7 +969,8 @@ claim(
 # each row of the weight is divided into groups of four neighbours, and two of each group are zero. The *tensor cores*
 # of NVIDIA GPUs, units that multiply small matrices, process such weights at up to twice the rate.
 #
-# **Exercise (3 points).** Make a weight 2:4 sparse.
+# **Exercise (3 points).** Make a weight 2:4 sparse: in each group of four, set the two smallest magnitudes to zero.
+# They matter least for the layer's output.
 
 
 # %% exercise="hardware.two_of_four"
@@ -956,6 +978,9 @@ def two_of_four(weight):
     """A copy with zeros for the two smallest magnitudes of each four row neighbours.
 
     weight: float [rows, columns]; columns is divisible by 4, and all magnitudes differ.
+
+    >>> two_of_four(torch.tensor([[1.0, -4, 2, 3, 6, 7, 8, 9]]))
+    tensor([[ 0., -4.,  0.,  3.,  0.,  0.,  8.,  9.]])
     """
     ### BEGIN SOLUTION
     groups = weight.reshape(-1, 4)

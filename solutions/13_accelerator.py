@@ -138,6 +138,11 @@ def two_clocks(launch_us, kernels_us):
 
     Every launch takes the host launch_us. kernels_us: list of the kernels' durations. A
     kernel starts when its launch has returned and the kernel before it has ended.
+
+    >>> two_clocks(10, [3, 3])
+    [20, 23]
+    >>> two_clocks(10, [30, 3])
+    [20, 43]
     """
     ### BEGIN SOLUTION
     free = 0
@@ -231,6 +236,9 @@ def growing_share(sizes, ms):
 
     sizes: list of two batch sizes, the smaller one first. ms: the times of these
     batches.
+
+    >>> growing_share([4, 8], [10, 12])
+    0.2
     """
     ### BEGIN SOLUTION
     per_picture = (ms[1] - ms[0]) / (sizes[1] - sizes[0])
@@ -427,6 +435,11 @@ def graph_pays(kernels, launch_us, busy_us, capture_ms):
     overlap, so the longer one counts. A replay needs a single launch; the capture takes
     capture_ms once. Return the smallest number of calls that together save at least the
     time of the capture, or 0 if a replay saves no time.
+
+    >>> graph_pays(5, 10, 20, 3)
+    [4, 100]
+    >>> graph_pays(5, 10, 60, 3)
+    [4, 0]
     """
     ### BEGIN SOLUTION
     eager, replay = max(kernels * launch_us, busy_us), max(launch_us, busy_us)
@@ -550,6 +563,9 @@ def card_limits(
     ghz: 10⁹ clocks per second. bandwidth_gbs: 10⁹ bytes per second. The time is the
     shortest in which the card can do that many operations and move that many bytes.
     Both happen at the same time.
+
+    >>> card_limits(50, 100, 1.0, 1000, 2e7, 3e6)
+    [10.0, 3.0]
     """
     ### BEGIN SOLUTION
     tflops = 2 * multiprocessors * fma_per_clock * ghz / 1000
@@ -710,7 +726,8 @@ claim(
 # convolution is such a product, too: m is the number of pictures times the output positions in each, n the number of
 # filters, and k the number of input channels times the pixels of the window.)
 #
-# **Exercise (2 points).** Compute the useful share of the multiplications.
+# **Exercise (2 points).** Compute which share of the multiplications is useful, that is, not spent on zeros that fill
+# a tile. A layer cannot reach more than this share of the peak.
 
 
 # %% exercise="accelerator.useful_share"
@@ -719,6 +736,9 @@ def useful_share(sizes, tile):
 
     sizes: list of the product's three sizes. tile: list of the tile's three sizes. Each
     size is padded to a multiple of the tile's.
+
+    >>> useful_share([6, 4, 8], [4, 8, 8])
+    0.375
     """
     ### BEGIN SOLUTION
     return math.prod(
@@ -879,7 +899,8 @@ reveal(
 # in a second stream can **overlap** with computing. And a picture file holds **bytes**: send one byte per value instead
 # of the four of a float32, and convert on the device.
 #
-# **Exercise (2 points).** Compute the time of a pipeline in which copying and computing overlap.
+# **Exercise (2 points).** Compute the time of a pipeline in which copying and computing overlap. You can then tell
+# how much of the copying remains visible.
 
 
 # %% exercise="accelerator.overlapped_ms"
@@ -888,6 +909,9 @@ def overlapped_ms(batches, copy_ms, compute_ms):
 
     Batches are copied one after another and computed one after another. While one is
     computed, the next can be copied.
+
+    >>> overlapped_ms(3, 2, 5)
+    17
     """
     ### BEGIN SOLUTION
     return copy_ms + (batches - 1) * max(copy_ms, compute_ms) + compute_ms
@@ -915,7 +939,7 @@ epoch_ms = {
 fig, ax = plots.figure(height=2.8)
 speed = {name: BATCHES * 4.096 / t for name, t in epoch_ms.items()}
 plots.bars(ax, speed, colors=plots.BLUE, labels="{:.2f}")
-ax.set(xlabel="million pictures per second, by your formula")
+ax.set(xlabel="million pictures per second, by the formula")
 plots.finish(
     fig,
     "Million pictures per second: pinned memory brings four times as many, "
@@ -1179,7 +1203,8 @@ claim(
 #
 # A card is fast and expensive, and it draws hundreds of watts. Which machine computes a million pictures for less?
 #
-# **Exercise (2 points).** Compute the price of a million pictures.
+# **Exercise (2 points).** Compute the price of a million pictures from a machine's speed, its power in watts, and the
+# prices of an hour and of energy.
 
 
 # %% exercise="accelerator.price"
@@ -1187,6 +1212,9 @@ def price(pictures_per_second, watts, euros_per_kwh, euros_per_hour):
     """Euros per million pictures: the machine's price per hour, and its energy.
 
     A kilowatt-hour (kWh) is the energy of 1000 watts during an hour.
+
+    >>> round(price(250, 500, 0.4, 3.4), 6)
+    4.0
     """
     ### BEGIN SOLUTION
     hours = 1e6 / pictures_per_second / 3600

@@ -71,7 +71,8 @@ measure.layer_table(net, pictures.to_input(pictures.test.images[:1]))
 predict("manual networks on the front", unit="networks")
 
 # %% [markdown]
-# **Exercise (3 points).** Find the Pareto front.
+# **Exercise (3 points).** Find the Pareto front: the networks that none dominates. Whatever weight you give to
+# accuracy and time, the best choice is one of these.
 
 
 # %% exercise="choosing.pareto_front"
@@ -82,6 +83,9 @@ def pareto_front(lost, cost):
     lost, cost: lists of numbers, less is better. One network dominates another if it is
     worse in neither and better in at least one. Of equal networks, only the first is
     kept.
+
+    >>> pareto_front([1, 0, 2, 0], [3, 5, 4, 5])
+    [0, 1]
     """
     ### BEGIN SOLUTION
     front = []
@@ -160,7 +164,8 @@ reveal(
 # the front has a network that is at least as good in both. Divided by the area of the rectangle from no loss at no cost
 # to the corner, it is a share between 0 and 1; a gain in accuracy counts as no loss.
 #
-# **Exercise (4 points).** Compute the hypervolume.
+# **Exercise (4 points).** Compute the hypervolume of some networks, as an area and not yet as a share. They come in
+# any order, and not all of them need to be on the front.
 
 
 # %% exercise="choosing.hypervolume"
@@ -171,6 +176,9 @@ def hypervolume(lost, cost, lost_limit, cost_limit):
     lost, cost: lists of numbers in any order, less is better. A network with loss x and
     cost y dominates all (a, b) with a ≥ x and b ≥ y. Dominated networks, and those
     beyond one of the limits, add nothing.
+
+    >>> hypervolume([0, 1, 5], [3, 1, 0], 2, 4)
+    4.0
     """
     ### BEGIN SOLUTION
     area, lowest = 0.0, cost_limit
@@ -254,7 +262,8 @@ reveal(
 # What to see: the first convolution, `features.0`, has the longest bar in both plots. Removing half of its filters
 # costs the most points, on the left, and saves the most work, on the right.
 #
-# **Exercise (3 points).** You may lose a given number of points in all. Which layers do you cut, and in which order?
+# **Exercise (3 points).** You may lose a given number of points in all. Choose the layers to cut, and the order in
+# which to cut them, so that little is lost for the work saved.
 
 
 # %% exercise="choosing.cut_by_sensitivity"
@@ -265,6 +274,9 @@ def cut_by_sensitivity(lost, saved, allowed):
     Take the smallest lost/saved first. Skip a layer whose loss no longer fits into the
     rest of `allowed`, and go on with the next one. lost, saved: lists of positive
     numbers, one per layer. Losses are assumed to add up.
+
+    >>> cut_by_sensitivity([3, 1, 2], [6, 4, 3], 3)
+    [1, 2]
     """
     ### BEGIN SOLUTION
     chosen, total = [], 0.0
@@ -595,7 +607,7 @@ claim(
     round(shortened(FLOAT, "second convolution"), 1) == 2.9,
 )
 claim(
-    "On your machine, half of the channels make eager torch at least 1.3 times as "
+    "On this machine, half of the channels make eager torch at least 1.3 times as "
     "fast.",
     width_alone > 1.3,
     timing=True,
@@ -611,7 +623,8 @@ claim(
 # configurations train for one epoch. The better half (rounded up) trains for two more, the better half of these for
 # four more, and so on. When one configuration is left, it trains for a last round.
 #
-# **Exercise (2 points).** What does successive halving cost?
+# **Exercise (2 points).** Count the epochs that successive halving takes in all, so that you can compare it with
+# training every configuration to the end.
 
 
 # %% exercise="choosing.halving_epochs"
@@ -621,6 +634,11 @@ def halving_epochs(configurations):
     configurations: an int, at least 2. The first round is one epoch, and each further
     round is twice as long as the one before. Of n configurations, the better ⌈n/2⌉ go
     on. When one is left, it trains for one more round.
+
+    >>> halving_epochs(4)
+    12
+    >>> halving_epochs(5)
+    27
     """
     ### BEGIN SOLUTION
     total, epochs = 0, 1
@@ -677,7 +695,7 @@ claim(
 # - is below the lowest accuracy allowed, or
 # - is not above the final accuracy of a finished trial that costs no more.
 #
-# **Exercise (4 points).** After how many epochs is a trial stopped?
+# **Exercise (4 points).** Apply this rule to one trial: find the number of epochs after which it is stopped.
 
 
 # %% exercise="choosing.epochs_trained"
@@ -689,6 +707,11 @@ def epochs_trained(curve, cost, curves, costs, floor):
     cost: its cost, a number.
     curves, costs: those of the finished trials. Their curves are as long as `curve`.
     floor: the lowest accuracy allowed.
+
+    >>> epochs_trained([66, 74, 80], 2, [[70, 80, 85]], [3], 80)
+    2
+    >>> epochs_trained([70, 80, 84], 4, [[70, 80, 85]], [3], 80)
+    1
     """
     ### BEGIN SOLUTION
     for k in range(len(curve) - 1):

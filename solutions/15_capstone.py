@@ -195,7 +195,11 @@ claim(
 
 # %% exercise="capstone.file_bytes"
 def file_bytes(shapes, bits):
-    """Bytes of tensors: list of shapes (lists of int), list of bits (int) → int."""
+    """Bytes of tensors: list of shapes (lists of int), list of bits (int) → int.
+
+    >>> file_bytes([[3], [2, 2]], [4, 8])
+    6
+    """
     ### BEGIN SOLUTION
     return sum(
         -(-math.prod(shape) * width // 8)
@@ -290,12 +294,16 @@ question("capstone.zeros", choice)
 # into the lower four bits of a byte, the second into the upper four, both in two's complement (q for q ≥ 0, q + 16 for
 # q < 0). If the number of values is odd, the last upper half is zero.
 #
-# **Exercise (3 points).** Pack whole numbers from −8 to 7.
+# **Exercise (3 points).** Pack whole numbers from −8 to 7 in this way. A file then needs half a byte per weight.
 
 
 # %% exercise="capstone.in_pairs"
 def in_pairs(values):
-    """int4 as ONNX stores it: int64 [n] from −8 to 7 → int64 [⌈n/2⌉], 0 to 255."""
+    """int4 as ONNX stores it: int64 [n] from −8 to 7 → int64 [⌈n/2⌉], 0 to 255.
+
+    >>> in_pairs(torch.tensor([1, -2, 7]))
+    tensor([225,   7])
+    """
     ### BEGIN SOLUTION
     values = torch.cat([values, values.new_zeros(len(values) % 2)])
     low, high = (values % 16).reshape(-1, 2).T
@@ -365,12 +373,17 @@ claim("Rounding to 4 bits loses less than a point.", -0.3 < lost_by_rounding < 1
 # $n$, is the standard error of the change. The 95 % confidence interval reaches 1.96 standard errors to each side of
 # the measured change.
 #
-# **Exercise (4 points).** Compute the lower end of that interval in points (per cent of all pictures).
+# **Exercise (4 points).** Compute the lower end of that interval in points (per cent of all pictures). If it is above
+# −0.5, a loss of half a point is excluded.
 
 
 # %% exercise="capstone.least_change"
 def least_change(gained, lost, count):
-    """The lower end of the change's 95 % interval: three ints → float, in points."""
+    """The lower end of the change's 95 % interval: three ints → float, in points.
+
+    >>> round(least_change(50, 50, 10_000), 6)
+    -0.196
+    """
     ### BEGIN SOLUTION
     error = math.sqrt(gained + lost - (gained - lost) ** 2 / count)
     return 100 * (gained - lost - 1.96 * error) / count
@@ -430,7 +443,11 @@ claim("A loss of half a point is not excluded for small.", least["small"] < -0.5
 
 # %% exercise="capstone.points"
 def points(values, naive, best):
-    """Points of entries: list of float, float, float → list of float, 0 to 10."""
+    """Points of entries: list of float, float, float → list of float, 0 to 10.
+
+    >>> points([2000, 500, 100], 1000, 250)
+    [0.0, 5.0, 10.0]
+    """
     ### BEGIN SOLUTION
     shares = [math.log(value / naive) / math.log(best / naive) for value in values]
     return [10 * min(max(share, 0.0), 1.0) for share in shares]
