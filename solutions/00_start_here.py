@@ -96,6 +96,11 @@ def conv_parameters(in_channels, out_channels, kernel_size, bias):
     """Number of parameters of a convolution with square kernels.
 
     bias is a bool, all other arguments are integers.
+
+    >>> conv_parameters(2, 3, kernel_size=3, bias=True)
+    57
+    >>> conv_parameters(2, 3, kernel_size=3, bias=False)
+    54
     """
     ### BEGIN SOLUTION
     return out_channels * in_channels * kernel_size**2 + (out_channels if bias else 0)
@@ -113,7 +118,13 @@ check("start.conv_parameters", conv_parameters)
 
 # %% exercise="start.conv_macs"
 def conv_macs(in_channels, out_channels, kernel_size, height, width, stride, padding):
-    """Multiply-accumulates of a convolution per picture of height × width pixels."""
+    """Multiply-accumulates of a convolution per picture of height × width pixels.
+
+    >>> conv_macs(2, 3, kernel_size=1, height=4, width=4, stride=1, padding=0)
+    96
+    >>> conv_macs(1, 1, kernel_size=2, height=5, width=4, stride=2, padding=0)
+    16
+    """
     ### BEGIN SOLUTION
     out_height = (height + 2 * padding - kernel_size) // stride + 1
     out_width = (width + 2 * padding - kernel_size) // stride + 1
@@ -369,6 +380,9 @@ def to_int8(weights):
     """Symmetric 8-bit quantisation: (integers of dtype torch.int8, scale as a float).
 
     weights: a float tensor, not all zero.
+
+    >>> to_int8(torch.tensor([-254.0, 100.0, 3.0]))
+    (tensor([-127,   50,    2], dtype=torch.int8), 2.0)
     """
     ### BEGIN SOLUTION
     scale = weights.abs().max().item() / 127
@@ -468,6 +482,10 @@ def accuracy(logits, labels):
     """Share of correctly classified pictures in percent, a float.
 
     logits: float [N, C], labels: int64 [N].
+
+    >>> logits = torch.tensor([[2.0, 1.0], [0.0, 3.0], [1.0, 0.5], [-1.0, -2.0]])
+    >>> accuracy(logits, torch.tensor([0, 1, 1, 0]))
+    75.0
     """
     ### BEGIN SOLUTION
     return 100 * (logits.argmax(dim=1) == labels).float().mean().item()
@@ -650,6 +668,9 @@ def speedup(before, after):
     """How many times as fast is `after`?
 
     before, after: lists of seconds; before[i] and after[i] ran in immediate succession.
+
+    >>> speedup([3.0, 4.0, 9.0], [1.0, 2.0, 3.0])
+    3.0
     """
     ### BEGIN SOLUTION
     from statistics import median

@@ -201,6 +201,11 @@ def levels(scores, count):
     """Level of each score. scores: float [N], count: int → int64 [N].
 
     Level 0 holds the smallest scores, level count − 1 the largest.
+
+    >>> levels(torch.tensor([0.3, 0.1, 0.2, 0.2]), 2)
+    tensor([1, 0, 0, 1])
+    >>> levels(torch.tensor([5.0, 1.0, 9.0, 2.0]), 4)
+    tensor([2, 0, 3, 1])
     """
     ### BEGIN SOLUTION
     ranks = scores.argsort(stable=True).argsort(stable=True)
@@ -252,7 +257,12 @@ plots.finish(
 
 # %% exercise="pruning.magnitude_mask"
 def magnitude_mask(weight, keep):
-    """Mask of the `keep` weights with the largest magnitudes: bool, shape of weight."""
+    """Mask of the `keep` weights with the largest magnitudes: bool, shape of weight.
+
+    >>> magnitude_mask(torch.tensor([[0.1, -3.0], [2.0, 0.5]]), 2)
+    tensor([[False,  True],
+            [ True, False]])
+    """
     ### BEGIN SOLUTION
     mask = torch.zeros(weight.numel(), dtype=torch.bool)
     mask[weight.abs().flatten().topk(keep).indices] = True
@@ -660,6 +670,9 @@ def cubic_sparsity(step, steps, final):
     """Share of weights removed after `step` of `steps` steps.
 
     step, steps: int; final: float → float between 0 and `final`.
+
+    >>> [cubic_sparsity(step, 2, final=0.5) for step in (0, 1, 2)]
+    [0.0, 0.4375, 0.5]
     """
     ### BEGIN SOLUTION
     return final * (1 - (1 - step / steps) ** 3)
@@ -749,6 +762,9 @@ def n_m_mask(weight):
     """Mask of the two largest magnitudes of every four in a row.
 
     weight: float [rows, 4·n] → bool, shape of weight.
+
+    >>> n_m_mask(torch.tensor([[1.0, -4.0, 2.0, 3.0, 0.0, 0.1, -0.2, 0.0]]))
+    tensor([[False,  True, False,  True, False,  True,  True, False]])
     """
     ### BEGIN SOLUTION
     groups = weight.abs().reshape(-1, 4)
@@ -830,6 +846,10 @@ def remove_filters(weight1, bias1, weight2, kept):
 
     weight1: [out1, in1, k, k], bias1: [out1], weight2: [out2, out1, k, k].
     kept: int64 [n], the indices of the filters that stay.
+
+    >>> before = torch.ones(4, 3, 5, 5), torch.ones(4), torch.ones(8, 4, 5, 5)
+    >>> [tuple(w.shape) for w in remove_filters(*before, torch.tensor([0, 3]))]
+    [(2, 3, 5, 5), (2,), (8, 2, 5, 5)]
     """
     ### BEGIN SOLUTION
     return weight1[kept], bias1[kept], weight2[:, kept]
@@ -851,6 +871,9 @@ def flatten_columns(kept, height, width):
     """Indices of the linear layer's inputs that belong to the kept channels.
 
     kept: int64 [n] → int64 [n · height · width].
+
+    >>> flatten_columns(torch.tensor([0, 2]), height=2, width=2)
+    tensor([ 0,  1,  2,  3,  8,  9, 10, 11])
     """
     ### BEGIN SOLUTION
     return (kept[:, None] * height * width + torch.arange(height * width)).flatten()

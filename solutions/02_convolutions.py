@@ -85,6 +85,11 @@ def receptive_field(layers):
     """Width of the receptive field in input pixels, an int.
 
     layers: list of (kernel_size, stride), first layer first.
+
+    >>> receptive_field([(3, 1)])
+    3
+    >>> receptive_field([(3, 1), (2, 2), (3, 1)])
+    8
     """
     ### BEGIN SOLUTION
     field, step = 1, 1
@@ -431,6 +436,9 @@ def separable_cost(in_channels, out_channels, kernel_size, height, width):
     """(parameters, MACs per picture) of a depthwise-separable convolution, as ints.
 
     Neither layer has a bias, and the output is height × width.
+
+    >>> separable_cost(2, 4, kernel_size=3, height=5, width=5)
+    (26, 650)
     """
     ### BEGIN SOLUTION
     parameters = in_channels * kernel_size**2 + in_channels * out_channels
@@ -453,6 +461,11 @@ def grouped_as_dense(weight, groups):
     """The equivalent dense weight, with the same dtype.
 
     weight: float [out, in / groups, k, k], groups: int → float [out, in, k, k].
+
+    >>> weight = torch.tensor([5.0, 7.0]).reshape(2, 1, 1, 1)
+    >>> grouped_as_dense(weight, groups=2).reshape(2, 2)
+    tensor([[5., 0.],
+            [0., 7.]])
     """
     ### BEGIN SOLUTION
     out, per_group = weight.shape[:2]
@@ -686,6 +699,11 @@ def rank_for_energy(singular_values, energy):
     """Smallest rank that keeps at least the share `energy`, an int.
 
     singular_values: float [n], in descending order. energy: float between 0 and 1.
+
+    >>> rank_for_energy(torch.tensor([4.0, 3.0, 0.0]), 0.6)
+    1
+    >>> rank_for_energy(torch.tensor([4.0, 3.0, 0.0]), 0.7)
+    2
     """
     ### BEGIN SOLUTION
     held = singular_values.square().cumsum(0) / singular_values.square().sum()
@@ -706,6 +724,11 @@ def thin_factors(weight, rank):
     """(first, second), with second @ first as close to weight as possible.
 
     weight: float [out, in], rank: int → float [rank, in], float [out, rank].
+
+    >>> first, second = thin_factors(torch.tensor([[3.0, 0.0], [0.0, 2.0]]), rank=1)
+    >>> (second @ first).abs().round()
+    tensor([[3., 0.],
+            [0., 0.]])
     """
     ### BEGIN SOLUTION
     u, s, vh = torch.linalg.svd(weight, full_matrices=False)
@@ -984,6 +1007,11 @@ def fold_batch_norm(weight, bias, gamma, beta, mean, var, eps):
 
     weight: float [out, in, k, k]. bias, gamma, beta, mean, var: float [out].
     eps: float.
+
+    >>> weight = torch.full((1, 1, 1, 1), 2.0)
+    >>> bias, gamma, beta, mean, var = torch.tensor([[1.0], [3], [10], [3], [4]])
+    >>> fold_batch_norm(weight, bias, gamma, beta, mean, var, eps=0.0)
+    (tensor([[[[3.]]]]), tensor([7.]))
     """
     ### BEGIN SOLUTION
     scale = gamma / (var + eps).sqrt()
@@ -1086,6 +1114,11 @@ def predicted_seconds(macs, moved_bytes, gflops, bandwidth, overhead):
 
     moved_bytes: bytes read and written. gflops: 10⁹ operations per second.
     bandwidth: 10⁹ bytes per second. overhead: seconds per call.
+
+    >>> predicted_seconds(5e9, 1e9, gflops=10, bandwidth=2, overhead=0.25)
+    1.25
+    >>> predicted_seconds(5e9, 8e9, gflops=10, bandwidth=2, overhead=0.25)
+    4.25
     """
     ### BEGIN SOLUTION
     return overhead + max(2 * macs / (gflops * 1e9), moved_bytes / (bandwidth * 1e9))

@@ -226,6 +226,9 @@ def cosine_rate(step, steps, peak):
     """The rate at `step` of a cosine that falls from `peak` to 0.
 
     step: int from 0 to `steps`, steps: int, peak: float → float.
+
+    >>> [cosine_rate(step, 4, peak=3.0) for step in (0, 2, 4)]
+    [3.0, 1.5, 0.0]
     """
     ### BEGIN SOLUTION
     return peak / 2 * (1 + math.cos(math.pi * step / steps))
@@ -274,6 +277,9 @@ def plateau_rates(losses, rate, patience, factor):
     """The rate after each epoch: a list of floats, as long as `losses`.
 
     losses: list of floats, rate: the first rate, patience: int, factor: float below 1.
+
+    >>> plateau_rates([3.0, 2.0, 2.0, 2.0, 2.0], rate=1.0, patience=1, factor=0.5)
+    [1.0, 1.0, 1.0, 0.5, 0.5]
     """
     ### BEGIN SOLUTION
     best, bad, rates = math.inf, 0, []
@@ -335,6 +341,9 @@ def triangular_rate(step, half_cycle, low, high):
     equally many, and so on.
 
     step: int from 0, half_cycle: int, low, high: floats → float.
+
+    >>> [triangular_rate(step, 2, low=1.0, high=3.0) for step in range(6)]
+    [1.0, 2.0, 3.0, 2.0, 1.0, 2.0]
     """
     ### BEGIN SOLUTION
     within = step % (2 * half_cycle)
@@ -434,6 +443,11 @@ def pegasos_step(weight, x, y, regularization, t):
     """The weights after step t = 1, 2, …: a float tensor [D].
 
     weight: float [D], x: float [B, D], y: float [B] of 1 and −1, regularization: λ.
+
+    >>> weight, y = torch.tensor([2.0, 0.0]), torch.tensor([1.0, 1.0])
+    >>> x = torch.tensor([[1.0, 0.0], [0.0, 4.0]])
+    >>> pegasos_step(weight, x, y, regularization=0.5, t=2)
+    tensor([1., 2.])
     """
     ### BEGIN SOLUTION
     rate = 1 / (regularization * t)
@@ -665,6 +679,9 @@ def smoothed(losses, beta):
     `losses`.
 
     losses: list of floats, beta: float from 0 to below 1.
+
+    >>> smoothed([3.0, 0.0], beta=0.5)
+    [3.0, 1.0]
     """
     ### BEGIN SOLUTION
     state, means = 0.0, []
@@ -688,6 +705,9 @@ def steepest_rate(rates, losses):
     """The rate at the lower end of the steepest fall between neighbours.
 
     rates: list of rising floats, losses: list of floats, equally long → float.
+
+    >>> steepest_rate([0.01, 0.02, 0.04, 0.08], [4.0, 3.4, 2.5, 2.4])
+    0.02
     """
     ### BEGIN SOLUTION
     slopes = [
