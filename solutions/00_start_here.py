@@ -265,8 +265,11 @@ claim(
 # ## 4. A bug hunt
 #
 # Here is a program that promises to train the network "in parallel" and to *quantise* it, that is, to store its weights
-# as small integers. We wrote it, but every bug in it comes from the article. Read it, and then
-# mark the lines in which you see a bug; the cell below it compares.
+# as small integers. We wrote it, but every bug in it comes from the article. Run the cell, read the program, and click
+# the lines in which you see a bug.
+#
+# <details><summary>No program below?
+# </summary>
 #
 # ```python
 #  1  class Net(nn.Module):
@@ -291,6 +294,8 @@ claim(
 # 20  loss.backward()
 # 21  optimizer.step()
 # ```
+#
+# </details>
 
 # %%
 mark_bugs()

@@ -1,4 +1,4 @@
-"""The bug hunt of lesson 00 in JupyterLab: lines are marked with buttons, and the card stays."""
+"""The bug hunt of lesson 00 in JupyterLab: the lines of the program are buttons, and the card stays."""
 
 import nbformat
 
@@ -12,15 +12,15 @@ def test_lines_are_marked_by_buttons_and_the_card_stays_when_the_kernel_has_ende
     opened = lab("hunt.ipynb")
     opened.run_all()
     box = opened.outputs("In which lines do you see a bug?")
-    line = box.get_by_role("button", name="4", exact=True)
-    line.click()
-    box.get_by_role("button", name="4", exact=True, pressed=True).wait_for()
+    box.get_by_role("button", name="F.max_pool2d").click()
+    box.get_by_role("button", name="F.max_pool2d", pressed=True).wait_for()
     assert box.get_by_role("button", pressed=True).count() == 1
     box.get_by_role("button", name="Compare").click()
-    opened.outputs("Your lines hold 1 of the 13 bugs").wait_for()
+    card = opened.outputs("Your lines hold 1 of the 13 bugs")
+    card.get_by_text("Bug 2: F is never imported.").wait_for()
     opened.restart_kernel()
     assert opened.outputs("Your lines hold 1 of the 13 bugs").count() == 1
     opened.run_all()
     box.get_by_role("button", name="Mark again").click()
-    box.get_by_role("button", name="4", exact=True, pressed=True).wait_for()
+    box.get_by_role("button", name="F.max_pool2d", pressed=True).wait_for()
     assert opened.errors == []

@@ -1,4 +1,4 @@
-"""The bug hunt of lesson 00: mark the lines in which you see a bug, then hear which have one, but not what it is."""
+"""The bug hunt of lesson 00: click the lines in which you see a bug, then see which have one, and what you found."""
 
 from collections.abc import Callable, Iterable
 
@@ -7,26 +7,12 @@ from nnopt_lab.course.boxes import form
 from nnopt_lab.course.cards import Card
 from nnopt_lab.course.cell_output import seen
 from nnopt_lab.course.workspace import workspace
+from nnopt_lab.lessons.start_here.buggy_program import BUGS, NUMBERS, code
+from nnopt_lab.lessons.start_here.marked_program import found, marked_program
 from nnopt_lab.workbench.language import _
 
 NAME = "bug_hunt"
-PROGRAM = range(1, 22)  # its lines
-IN_A_ROW = 7  # buttons, three rows of them
-BUGS = {  # by number, as in the lesson: the lines that show it, the plainest one first
-    1: (7, 16),
-    2: (4,),
-    3: (10,),
-    4: (11,),
-    5: (12,),
-    6: (7,),
-    7: (7, 10, 11, 12),
-    8: (9, 10, 11, 12),
-    9: (15, 16),
-    10: (19, 20, 21),
-    11: (19,),
-    12: (18,),
-    13: (17,),
-}
+CLASS = "nnopt-lines"
 
 
 @seen
@@ -34,35 +20,35 @@ def mark_bugs(lines: Iterable[int] = ()):
     """Compare the lines that you mark with those that have a bug.
 
     Args:
-        lines: their numbers, 1 to 21; without any, a box with a button for each line is shown, or the card
-            of those that were marked last.
+        lines: their numbers, 1 to 21; without any, a box with the program is shown, whose lines are buttons, or the
+            card of those that were marked last.
 
     Returns:
         A card, or the box.
     """
     marked = list(lines) if isinstance(lines, Iterable) else [lines]
-    if not all(line in PROGRAM for line in marked):
+    if not all(line in NUMBERS for line in marked):
         wanted = _(
             "Mark the bugs with the numbers of lines from 1 to {last}, such as {code}.",
-            last=PROGRAM[-1],
+            last=NUMBERS[-1],
             code="`mark_bugs([3, 8])`",
         )
         return Card(wanted, "bad")
     if not marked:
         return _box()
     _keep(set(map(int, marked)))
-    return _compared(set(marked))
+    return _compared(set(map(int, marked)))
 
 
 def _compared(marked: set[int]) -> Card:
-    missed = sorted({lines[0] for lines in BUGS.values() if marked.isdisjoint(lines)})
-    found = sum(not marked.isdisjoint(lines) for lines in BUGS.values())
-    innocent = sorted(marked.difference(*BUGS.values()))
+    missed = sorted({bug.lines[0] for bug in BUGS.values() if marked.isdisjoint(bug.lines)})
+    innocent = sorted(marked.difference(*(bug.lines for bug in BUGS.values())))
     told = [_("Bugs that you have not marked are in these lines: {lines}.", lines=_listed(missed))] if missed else []
     if innocent:
         told.append(_("These of your lines have no bug: {lines}.", lines=_listed(innocent)))
-    title = _("Your lines hold {count} of the {bugs} bugs", count=found, bugs=len(BUGS))
-    return Card(title, "neutral", (*told, _("Now find out what is wrong in each.")))
+    title = _("Your lines hold {count} of the {bugs} bugs", count=len(found(marked)), bugs=len(BUGS))
+    told.append(_("Now find out what is wrong in each."))
+    return Card(title, "neutral", tuple(told), picture=marked_program(marked))
 
 
 def _listed(lines: list[int]) -> str:
@@ -84,7 +70,8 @@ def _box():
     kept = _kept()
     picker, compare = _picker(kept)
     answer = widgets.HTML()
-    again = widgets.Button(description=_("Mark again"))
+    answer.add_class("nnopt-unframed")
+    again = widgets.Button(description=_("Mark again"), layout={"align_self": "flex-start"})
 
     def show(card: Card | None) -> None:
         answer.value = card._repr_html_() if card else ""
@@ -108,26 +95,32 @@ def _box():
 
 
 def _picker(marked: list[int]):
-    """Buttons for the lines, and a function that calls another with the marked lines when they are to be compared."""
+    """The program's lines as buttons, and a function that calls another with the marked ones after "Compare"."""
     import ipywidgets as widgets
 
     buttons = [
         widgets.ToggleButton(
             value=line in marked,
-            description=str(line),
+            description=_as_written(f"{line:2}  {code(line)}"),
             tooltip=_("line {line}", line=line),
-            layout={"width": "3.2em"},
+            style={"font_family": "var(--jp-code-font-family, monospace)"},
+            layout={"width": "auto", "height": "auto", "margin": "0"},
         )
-        for line in PROGRAM
+        for line in NUMBERS
     ]
-    compare = widgets.Button(description=_("Compare"), button_style="primary")
-    grid = widgets.GridBox(buttons, layout={"grid_template_columns": f"repeat({IN_A_ROW}, max-content)"})
+    program = widgets.VBox(buttons)
+    program.add_class(CLASS)
+    compare = widgets.Button(description=_("Compare"), button_style="primary", layout={"align_self": "flex-start"})
 
     def on_compare(then: Callable[[list[int]], None]) -> None:
-        compare.on_click(lambda _button: then([line for line in PROGRAM if buttons[line - 1].value]))
+        compare.on_click(lambda _button: then([line for line in NUMBERS if buttons[line - 1].value]))
 
-    made = widgets.VBox([widgets.HTML(f"<b>{_asked()}</b>"), grid, compare])
+    made = widgets.VBox([widgets.HTML(f"<b>{_asked()}</b>"), program, compare])
     return made, on_compare
+
+
+def _as_written(code: str) -> str:
+    return code.replace(" ", "\N{NO-BREAK SPACE}")  # a button would shorten the spaces
 
 
 def _asked() -> str:

@@ -1,0 +1,52 @@
+"""The program of the bug hunt in HTML, with marks at its lines and what is wrong in those that were found."""
+
+import html
+
+from nnopt_lab.course.cards import ACCENTS, TINT, badge, inline
+from nnopt_lab.lessons.start_here.buggy_program import BUGS, NUMBERS, code
+from nnopt_lab.workbench.language import _, counted, spoken
+
+_ROW = "display:flex;flex-wrap:wrap;gap:0 1em;padding:1px 4px"  # a text that has no room beside its line is below
+_TEXT = "flex:1 1 16em;padding-left:1.8em"
+
+
+def found(marked: set[int]) -> dict[int, int]:
+    """The bugs that have a marked line: from their number to the line at which they are explained."""
+    at = {number: next((line for line in bug.lines if line in marked), 0) for number, bug in BUGS.items()}
+    return {number: line for number, line in at.items() if line}
+
+
+def marked_program(marked: set[int]) -> str:
+    """The program in HTML.
+
+    Args:
+        marked: numbers of lines.
+    """
+    rows = "".join(_row(line, *_said(line, marked)) for line in NUMBERS)
+    return f'<div style="margin:8px 0;font-size:90%;overflow-x:auto">{rows}</div>'
+
+
+def _said(line: int, marked: set[int]) -> tuple[str, str]:
+    """A line's mood, "" for none, and the text beside it."""
+    here = [number for number, bug in BUGS.items() if line in bug.lines]
+    if line not in marked:
+        missed = [n for n in here if BUGS[n].lines[0] == line and n not in found(marked)]
+        told = counted(len(missed), "Not found: bug {bugs}.", "Not found: bugs {bugs}.", bugs=_listed(missed))
+        return ("quiet", told) if missed else ("", "")
+    if not here:
+        return "bad", _("There is no bug in this line.")
+    explained = [n for n in here if found(marked)[n] == line]
+    told = [_("Bug {number}: {sentence}", number=n, sentence=spoken(BUGS[n].sentence)) for n in explained]
+    return "good", " ".join(told) or counted(len(here), "Bug {bugs}, too.", "Bugs {bugs}, too.", bugs=_listed(here))
+
+
+def _listed(bugs: list[int]) -> str:
+    return _(", ").join(map(str, bugs))
+
+
+def _row(line: int, mood: str, text: str) -> str:
+    tint = f";background:{ACCENTS[mood]}{TINT}" if mood else ""
+    mark = badge(mood) if mood else '<span style="display:inline-block;width:1.5em"></span> '
+    written = f'<code style="white-space:pre;background:none;color:inherit">{line:2}  {html.escape(code(line))}</code>'
+    beside = f'<span style="{_TEXT}">{inline(text)}</span>' if text else ""
+    return f'<div style="{_ROW}{tint}"><span style="white-space:nowrap">{mark}{written}</span>{beside}</div>'
