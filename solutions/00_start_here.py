@@ -61,6 +61,9 @@ diagrams.network(net, torch.zeros(1, 3, 32, 32))
 
 # %%
 pictures = data.load("fashion")
+
+# %% tags=["fold"]
+# Plot: sixteen training pictures
 first = pictures.train[:16]
 plots.pictures(first.images, [pictures.classes[label] for label in first.labels])
 
@@ -151,6 +154,9 @@ by_hand = {
     "linear 2048→128": (2048 * 128 + 128, 2048 * 128),
     "linear 128→10": (128 * 10 + 10, 128 * 10),
 }
+
+# %% tags=["fold"]
+# Table: parameters and multiply-accumulates by layer
 Table(
     [[name, *counts] for name, counts in by_hand.items()],
     ["layer", "parameters", "MACs per picture"],
@@ -197,11 +203,23 @@ machine
 #
 # $$\min(\text{peak},\; I \cdot \text{bandwidth}) \quad\text{operations per second.}$$
 #
-# Memory is the limit on the sloping part, arithmetic on the flat part. Each point in the plot is one layer of the
-# network, measured on a batch of 256 pictures. (A GFLOP is a billion operations.)
+# Memory is the limit on the sloping part, arithmetic on the flat part. Where does a layer stand? Take the first
+# convolution and a batch of 256 pictures: count its operations per byte, and divide its operations by the measured
+# time. (A GFLOP is a billion operations.)
 
-# %%
+# %% tags=["nbval-ignore-output"]
 batch = pictures.to_input(pictures.train.images[:256])
+conv = net.features[0]
+cost = measure.layer_costs(conv, batch)[0]
+seconds = measure.latency({"conv": conv}, batch, rounds=15)["conv"].median
+print(f"{cost.intensity:.1f} FLOPs per byte")
+print(f"{2 * cost.macs / seconds / 1e9:.0f} GFLOP/s")
+
+# %% [markdown]
+# Each point in the plot is one layer of the network, measured in the same way on the input that it gets.
+
+# %% tags=["fold"]
+# Plot: the layers under the roofline
 points, x = [], batch
 with torch.inference_mode():
     for layer in [*net.features, nn.Flatten(), *net.classifier]:
@@ -401,10 +419,7 @@ check("start.to_int8", to_int8)
 # %%
 to_int8 = yours_or_ours("start.to_int8")
 q, scale = to_int8(weights)
-print("weights   ", weights)
-print("integers  ", q)
-print("recovered ", q * scale)
-half_a_step = (q * scale - weights).abs().max() <= scale / 2 + 1e-7
+weights, q, q * scale
 
 # %% [markdown]
 # <details><summary>Bug 8: what is not quantised?
@@ -470,6 +485,8 @@ for inputs, labels in data.loader(
     loss.backward()
     optimizer.step()
     losses.append(loss.item())
+
+# %%
 with torch.no_grad():  # after training: every layer's weights to int8 and back
     for layer in repaired.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -504,14 +521,13 @@ check("start.accuracy", accuracy)
 accuracy = yours_or_ours("start.accuracy")
 with torch.inference_mode():
     inputs = pictures.to_input(pictures.test.images).to(device)
-    after_a_third = accuracy(
-        torch.cat([repaired(part) for part in inputs.split(1000)]).cpu(),
-        pictures.test.labels,
-    )
+    logits = torch.cat([repaired(part) for part in inputs.split(1000)]).cpu()
+after_a_third = accuracy(logits, pictures.test.labels)
 print(f"Trained on a third of the pictures, with 8-bit weights: {after_a_third:.1f} %")
 
 # %% tags=["fold"]
 # Claims: the four bugs
+integers, scale = to_int8(weights)
 claim(
     "With 8-bit weights, accuracy is above 70 %; guessing would give 10 %.",
     after_a_third > 70,
@@ -530,7 +546,7 @@ claim(
 )
 claim(
     "The weights that `to_int8` recovered are off by at most half a step.",
-    half_a_step,
+    (integers * scale - weights).abs().max() <= scale / 2 + 1e-7,
 )
 
 # %% [markdown]
@@ -549,13 +565,6 @@ torch.manual_seed(0)
 baseline = models.MyNet()
 history = training.fit(baseline, pictures, **models.ARTICLE_RECIPE, seed=0)
 
-# %%
-plots.history({"MyNet, the article's recipe": history})
-
-# %% [markdown]
-# What to see: on the left, the training loss keeps falling. On the right, validation accuracy rises fast at first
-# and slowly later.
-
 # %% tags=["nbval-ignore-output"]
 # Answer: test accuracy of the baseline after 8 epochs
 result = training.evaluate(baseline, pictures.test, pictures)
@@ -569,6 +578,14 @@ reveal(
     "thirds of the mistakes are on these four classes. Training accuracy is higher, "
     "since the network has begun to memorise its training pictures.",
 )
+
+# %% tags=["fold"]
+# Plot: training loss and validation accuracy by epoch
+plots.history({"MyNet, the article's recipe": history})
+
+# %% [markdown]
+# What to see: on the left, the training loss keeps falling. On the right, validation accuracy rises fast at first
+# and slowly later.
 
 # %% tags=["fold"]
 # Claims: the baseline's accuracy and mistakes
@@ -604,28 +621,15 @@ claim(
 # %%
 predict("latency of the teacher at batch 256, compared with MyNet", unit="× as long")
 
-# %% tags=["nbval-ignore-output"]
+# %%
 baseline_shipped, teacher = models.trained("mynet"), models.trained("teacher")
-comparison = measure.compare(
-    {"MyNet": baseline_shipped, "teacher": teacher},
-    batch,
-    accuracy={"MyNet": shipped, "teacher": models.record("teacher")["test_accuracy"]},
-    rounds=15,
-    budget_seconds=4,
-)
-comparison
-
-# %% [markdown]
-# What to see: each network has one row. Compressing a file with gzip hardly makes it smaller. The last two columns give
-# the time of one forward pass with 1 and with 256 pictures: the median and, in brackets, the *quartiles*, between which
-# the middle half of all runs lies. Below them you find how the teacher compares with MyNet, with an interval.
-
-# %% tags=["nbval-ignore-output"]
-# Answer: latency of the teacher at batch 256, compared with MyNet
 timings = measure.latency(
     {"teacher": teacher, "MyNet": baseline_shipped}, batch, rounds=12, budget_seconds=4
 )
 ratio = measure.ratio(timings["teacher"], timings["MyNet"])
+
+# %% tags=["nbval-ignore-output"]
+# Answer: latency of the teacher at batch 256, compared with MyNet
 reveal(
     "latency of the teacher at batch 256, compared with MyNet",
     ratio.median,
@@ -635,6 +639,21 @@ reveal(
     "that are used at every pixel: it computes 6.9 times as many MACs, and it writes "
     "and reads more activations.",
 )
+
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: MyNet and the teacher
+measure.compare(
+    {"MyNet": baseline_shipped, "teacher": teacher},
+    batch,
+    accuracy={"MyNet": shipped, "teacher": models.record("teacher")["test_accuracy"]},
+    rounds=15,
+    budget_seconds=4,
+)
+
+# %% [markdown]
+# What to see: each network has one row. Compressing a file with gzip hardly makes it smaller. The last two columns give
+# the time of one forward pass with 1 and with 256 pictures: the median and, in brackets, the *quartiles*, between which
+# the middle half of all runs lies. Below them you find how the teacher compares with MyNet, with an interval.
 
 # %% tags=["fold"]
 # Claims: the teacher's size and time
@@ -687,16 +706,21 @@ def speedup(before, after):
 # %%
 check("start.speedup", speedup)
 
-# %% tags=["nbval-ignore-output"]
+# %% [markdown]
+# Try it on two copies of one network. How near is their ratio to 1?
+
+# %%
 speedup = yours_or_ours("start.speedup")
-# Two copies of one network: how near is their ratio to 1?
 copied = copy.deepcopy(baseline_shipped)
 same = measure.latency(
     {"A": baseline_shipped, "A again": copied}, batch, rounds=15, budget_seconds=2
 )
+median_ratio = speedup(same["A"].samples, same["A again"].samples)
+
+# %% tags=["fold", "nbval-ignore-output"]
+# Numbers: the ratio of two copies
 print("two copies of one network:", measure.ratio(same["A"], same["A again"]))
-yours = speedup(same["A"].samples, same["A again"].samples)
-print("your median of the ratios:", round(yours, 3))
+print("speedup(…), the median of the ratios:", round(median_ratio, 3))
 
 # %% question="start.three_percent"
 choice = None
