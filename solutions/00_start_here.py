@@ -26,6 +26,7 @@ from torch import nn
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import predict, reveal
+from nnopt_lab.lessons.start_here.attempt import attempt
 from nnopt_lab.lessons.start_here.bug_hunt import mark_bugs
 from nnopt_lab.lessons.start_here.playground import layer_playground
 from nnopt_lab.workbench import data, diagrams, measure, models, plots, training
@@ -91,7 +92,8 @@ claim("There are 10,000 pictures to report on.", len(pictures.test) == 10_000)
 # The last term of the first formula is the bias, one per filter. A kernel is *stored* once but *used* at every output
 # pixel, so size and work are two different things.
 #
-# **Exercise (1 point).** Count the parameters of a convolution.
+# **Exercise (1 point).** Write a function that counts the parameters of a convolution, with or without a bias. It tells
+# you how much a layer adds to the network's file before you build it.
 
 
 # %% exercise="start.conv_parameters"
@@ -319,21 +321,9 @@ claim(
 mark_bugs()
 
 # %% [markdown]
-# Take the bugs one by one: answer each question below before you open its answer.
+# Take the bugs one by one: answer each question below before you open its answer. `attempt` runs a line of the program
+# and prints its error.
 #
-# This helper runs one line and prints the error:
-
-
-# %%
-def attempt(code, **names):
-    try:
-        exec(code, {"torch": torch, "nn": nn, **names})
-        print("runs")
-    except Exception as error:
-        print(f"{type(error).__name__}: {error}")
-
-
-# %% [markdown]
 # <details><summary>Bugs 1 and 2: why does the program not even start?
 # </summary>
 #
@@ -496,7 +486,8 @@ with torch.no_grad():  # after training: every layer's weights to int8 and back
 # %% [markdown]
 # The network trains. To see how good it is, you need a number.
 #
-# **Exercise (1 point).** Compute the accuracy in percent.
+# **Exercise (1 point).** For each picture the network computes ten scores, its *logits*, one per class. Compute the
+# accuracy: the percentage of pictures whose class the network predicts. Every later comparison needs this number.
 
 
 # %% exercise="start.accuracy"
@@ -684,7 +675,8 @@ claim("It takes more than 1.5 times as long.", ratio.low > 1.5, timing=True)
 # and, on Linux, memory that is returned after every layer and fetched again page by page. `import nnopt_lab` switches
 # both off (see `nnopt_lab/workbench/allocator.py`; inference servers use another allocator to the same effect).
 #
-# **Exercise (2 points).** Compute the speed-up from interleaved timings.
+# **Exercise (2 points).** Compute the speed-up from interleaved timings: one number, as described above, from all pairs.
+# Every speed-up in this course is measured like this.
 
 
 # %% exercise="start.speedup"
