@@ -23,13 +23,11 @@
 
 # %% tags=["fold"]
 # Imports: where the names of this lesson come from
-import contextlib
 import copy
-import os
+from statistics import median
 
 import torch
 from IPython.display import display
-from torch import nn
 
 from nnopt_lab.course.calls import (
     check,
@@ -43,6 +41,8 @@ from nnopt_lab.course.calls import (
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
+from nnopt_lab.lessons.hardware.blocks import block_product_here, with_zero_blocks
+from nnopt_lab.lessons.hardware.pinning import on_one_core
 from nnopt_lab.lessons.hardware.playground import roofline_playground
 from nnopt_lab.techniques.deployment import (
     EngineUnavailable,
@@ -66,15 +66,17 @@ AHEAD = False
 pictures = data.load("fashion")
 net = models.trained("mynet")
 batch = pictures.to_input(pictures.test.images[:256])
-machine, usual_threads = measure.machine(), torch.get_num_threads()
-bf16_here = any("bf16" in instruction for instruction in machine.instructions)
-torch.set_num_threads(1)
 measure.layer_table(net, batch)
 
 # %% [markdown]
 # Up to section 4, everything runs on **one thread**. On one core all programs have the same resources and differ only
 # in how they use them.
-#
+
+# %%
+usual_threads = torch.get_num_threads()
+torch.set_num_threads(1)
+
+# %% [markdown]
 # ## 1. The roofline
 #
 # A processor computes a limited number of operations per second, its *peak*, and its memory moves a limited number of
@@ -126,34 +128,36 @@ check("hardware.conv_intensity", conv_intensity)
 predict("share of the arithmetic peak that eager torch reaches, batch 256", unit="%")
 
 # %%
-conv_intensity = yours_or_ours("hardware.conv_intensity")
-peak, bandwidth = machine.peak_gflops(), machine.peak_bandwidth()
+machine = measure.machine()
+peak, bandwidth = machine.peak_gflops(), machine.peak_bandwidth()  # GFLOP/s and GB/s
+timings = measure.latency({"eager": net}, batch, rounds=4, budget_seconds=0.8)
+eager_seconds = timings["eager"].median
+all_operations = 2 * measure.macs(net, batch)
+share_of_peak = all_operations / eager_seconds / 1e9 / peak
 
+# %% tags=["nbval-ignore-output"]
+# Answer: share of the arithmetic peak that eager torch reaches, batch 256
+reveal(
+    "share of the arithmetic peak that eager torch reaches, batch 256",
+    100 * share_of_peak,
+    because="Multiplying takes only a part of the time. ReLU and pooling compute "
+    "little, yet each reads and writes every value again. And small layers never keep "
+    "the processor busy.",
+)
 
-def run_of(model, x):
-    """Name, operations, bytes and seconds of each operator of the network, in order."""
-    rows = []
-    for place, layer in enumerate((*model.features, *model.classifier)):
-        x = x.flatten(1) if isinstance(layer, nn.Linear) else x
-        seconds = measure.latency({"": layer}, x, rounds=4, budget_seconds=0.1)[
-            ""
-        ].median
-        with torch.inference_mode():
-            y = layer(x)
-        operations, moved = (
-            {nn.ReLU: 1, nn.MaxPool2d: 3}.get(type(layer), 0) * y.numel(),
-            x.nbytes + y.nbytes,
-        )
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            cost = measure.layer_costs(layer, x)[0]
-            operations, moved = 2 * cost.macs, moved + cost.weight_bytes
-        rows.append((f"{place} {type(layer).__name__}", operations, moved, seconds))
-        x = y
-    return rows
-
+# %% [markdown]
+# Now time each operator by itself, and compute the roofs of the four layers with weights by your formula:
 
 # %%
-spent = {"NCHW": run_of(net, batch)}
+conv_intensity = yours_or_ours("hardware.conv_intensity")
+# Channels, filters, side of the window and of the picture of the layers with weights.
+weighted = [(3, 16, 3, 32), (16, 32, 3, 16), (2048, 128, 1, 1), (128, 10, 1, 1)]
+intensities = [conv_intensity(*layer, 256, 4) for layer in weighted]
+roofs = [min(peak, intensity * bandwidth) for intensity in intensities]
+spent = {"NCHW": measure.operators(net, batch, timed=True)}
+
+# %% tags=["fold"]
+# Plot: the operators below the roof
 plots.roofline(
     [(name, ops / moved, ops / s / 1e9) for name, ops, moved, s in spent["NCHW"]],
     peak,
@@ -168,11 +172,13 @@ plots.roofline(
 # memory. Colours show the kinds of operators.
 
 # %% tags=["fold", "nbval-ignore-output"]
-# Answer: share of the arithmetic peak that eager torch reaches, batch 256
-eager_seconds = measure.latency({"eager": net}, batch, rounds=4, budget_seconds=0.8)[
-    "eager"
-].median
-all_operations = 2 * measure.macs(net, batch)
+# Table: roofs of the layers with weights, and times at the roofs
+names = [n for n, *_ in spent["NCHW"] if "Conv" in n or "Linear" in n]
+rows = [
+    [name, f"{intensity:.1f}", f"{roof:,.0f}"]
+    for name, intensity, roof in zip(names, intensities, roofs, strict=True)
+]
+display(Table(rows, ["layer", "operations per byte", "roof, GFLOP/s"]))
 roof_seconds = sum(
     max(ops / peak, moved / bandwidth) / 1e9 for _, ops, moved, _ in spent["NCHW"]
 )
@@ -186,20 +192,10 @@ display(
         caption=f"{machine.processor}: {', '.join(machine.instructions)}",
     )
 )
-reveal(
-    "share of the arithmetic peak that eager torch reaches, batch 256",
-    100 * all_operations / eager_seconds / 1e9 / peak,
-    because="Multiplying takes only a part of the time. ReLU and pooling compute "
-    "little, yet each reads and writes every value again. And small layers never keep "
-    "the processor busy.",
-)
+print(f"this process may use {machine.cores} cores")
 
 # %% tags=["fold"]
 # Claims: the roofline
-by_formula = [
-    conv_intensity(*shape, 256, 4)
-    for shape in ((3, 16, 3, 32), (16, 32, 3, 16), (2048, 128, 1, 1), (128, 10, 1, 1))
-]
 counted = [
     operations / moved
     for name, operations, moved, _ in spent["NCHW"]
@@ -208,12 +204,12 @@ counted = [
 thin = [name for name, ops, moved, _ in spent["NCHW"] if ops / moved < peak / bandwidth]
 claim(
     "The formula gives the library's intensities.",
-    all(abs(a / b - 1) < 1e-6 for a, b in zip(by_formula, counted, strict=True)),
+    all(abs(a / b - 1) < 1e-6 for a, b in zip(intensities, counted, strict=True)),
     timing=False,
 )
 claim(
     "Eager torch stays below three quarters of the peak.",
-    all_operations / eager_seconds / 1e9 < 0.75 * peak,
+    share_of_peak < 0.75,
     timing=True,
 )
 claim(
@@ -288,14 +284,26 @@ predict("speed-up by channels last, batch 256", unit="×")
 
 # %%
 nhwc = copy.deepcopy(net).to(memory_format=torch.channels_last)
-spent["NHWC"] = run_of(nhwc, last)
 timings = measure.latency(
     {"NCHW": net, "NHWC": lambda x: nhwc(last)}, batch, rounds=6, budget_seconds=0.8
 )
 layout = measure.ratio(timings["NCHW"], timings["NHWC"])
 
+# %%
+# Answer: speed-up by channels last, batch 256
+reveal(
+    "speed-up by channels last, batch 256",
+    layout.median,
+    layout.low,
+    layout.high,
+    because="Max-pooling compares the four values of a window. With the channels next "
+    "to each other, one instruction compares as many channels as a register holds. In "
+    "NCHW the four values are far apart and are compared one by one.",
+)
+
 # %% tags=["fold"]
 # Plot: each operator's time over its roof
+spent["NHWC"] = measure.operators(nhwc, last, timed=True)
 fig, ax = plots.figure(height=5)
 times_roof = {
     layout_name: {
@@ -317,18 +325,6 @@ plots.finish(
     f"The first pooling takes {pooling['NCHW']:.0f} times as long as at its roof in "
     f"NCHW, and {pooling['NHWC']:.0f} times in NHWC.",
     measured="x",
-)
-
-# %% tags=["nbval-ignore-output"]
-# Answer: speed-up by channels last, batch 256
-reveal(
-    "speed-up by channels last, batch 256",
-    layout.median,
-    layout.low,
-    layout.high,
-    because="Max-pooling compares the four values of a window. With the channels next "
-    "to each other, one instruction compares as many channels as a register holds. In "
-    "NCHW the four values are far apart and are compared one by one.",
 )
 
 # %% [markdown]
@@ -391,12 +387,15 @@ def moved_bytes(numbers, kernels, bytes_each):
 # %%
 check("hardware.moved_bytes", moved_bytes)
 
-# %%
-moved_bytes = yours_or_ours("hardware.moved_bytes")
+# %% tags=["fold"]
+# Numbers: sizes of the tensors of MyNet, in order
 # Channels and sides of the input, then of convolution, ReLU and pooling (twice); at the
 # end linear, ReLU, linear.
 shapes = [(3, 32), (16, 32), (16, 32), (16, 16), (32, 16), (32, 16), (32, 8)]
 chain = [channels * side**2 for channels, side in shapes] + [128, 128, 10]
+
+# %%
+moved_bytes = yours_or_ours("hardware.moved_bytes")
 plans = {
     "one by one": [1] * 9,
     "ReLU fused": [2, 1, 2, 1, 2, 1],
@@ -466,8 +465,8 @@ claim(
 
 # %% tags=["nbval-ignore-output"]
 calibration = list(pictures.to_input(pictures.train.images[:256]).split(128))
-# Without instructions for bf16, it is slower than float32.
-low = "bf16" if bf16_here else "float32"
+bf16_here = any("bf16" in instruction for instruction in machine.instructions)
+low = "bf16" if bf16_here else "float32"  # slower without instructions for it
 CHOICES = [
     ("eager", "float32"),
     ("channels-last", "float32"),
@@ -478,6 +477,9 @@ CHOICES = [
     ("OpenVINO", "int8"),
 ]
 ready, missing = deploy_all(net, batch, CHOICES, calibration)
+
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: the engines, and why one is missing
 # ONNX Runtime offers no bf16 on a processor. Here is what `deploy` says then.
 try:
     deploy(net, batch, "ONNX Runtime", precision="bf16")
@@ -505,18 +507,18 @@ predict("speed-up of the fastest program, one picture, one thread", unit="×")
 # %%
 def time_all(programs):
     """Timings of all programs that take part, for one picture and for 256."""
-    for_one = {
-        name: program for name, program in programs.items() if "compiled" not in name
-    }
+    uncompiled = {name: p for name, p in programs.items() if "compiled" not in name}
     return {
-        size: measure.latency(p, batch[:size], rounds=7, budget_seconds=1.0)
-        for size, p in ((1, for_one), (256, programs))
+        size: measure.latency(taking_part, batch[:size], rounds=7, budget_seconds=1.0)
+        for size, taking_part in ((1, uncompiled), (256, programs))
     }
 
 
 timed = time_all(ready)
 
 
+# %% tags=["fold"]
+# Numbers: gains over eager torch, and the fastest programs
 def gain(name, size, over="eager float32", among=None):
     found = (among or timed)[size]
     return measure.ratio(found[over], found[name])
@@ -526,25 +528,6 @@ best = {
     size: max(found, key=lambda name: gain(name, size).median)
     for size, found in timed.items()
 }
-
-# %% tags=["fold"]
-# Plot: speed of all programs
-fig, axes = plots.figure(ncols=2, sharey=True, height=3)
-for ax, (size, found) in zip(axes, timed.items(), strict=True):
-    ratios = {name: gain(name, size) if name in found else None for name in ready}
-    plots.bars(ax, ratios, reference=1)
-    ax.set(title=f"batch {size}", xlabel="times as fast as eager")
-leaders = " and ".join(f"{name} at batch {size}" for size, name in best.items())
-plots.finish(
-    fig,
-    f"The longest bars, the fastest programs, are {leaders}.",
-    measured="x",
-    series=True,
-)
-
-# %% [markdown]
-# What to see: one picture is on the left, 256 pictures are on the right. A bar that ends right of the dashed line is
-# faster than eager torch, and orange bars are int8. The order of the programs may differ between the two.
 
 # %% tags=["nbval-ignore-output"]
 # Answer: speed-up of the fastest program, batch 256, one thread
@@ -565,6 +548,25 @@ reveal(
     "the overhead decides: no Python between operators, no search for a kernel in "
     "each call, all memory allocated beforehand.",
 )
+
+# %% tags=["fold"]
+# Plot: speed of all programs
+fig, axes = plots.figure(ncols=2, sharey=True, height=3)
+for ax, (size, found) in zip(axes, timed.items(), strict=True):
+    ratios = {name: gain(name, size) if name in found else None for name in ready}
+    plots.bars(ax, ratios, reference=1)
+    ax.set(title=f"batch {size}", xlabel="times as fast as eager")
+leaders = " and ".join(f"{name} at batch {size}" for size, name in best.items())
+plots.finish(
+    fig,
+    f"The longest bars, the fastest programs, are {leaders}.",
+    measured="x",
+    series=True,
+)
+
+# %% [markdown]
+# What to see: one picture is on the left, 256 pictures are on the right. A bar that ends right of the dashed line is
+# faster than eager torch, and orange bars are int8. The order of the programs may differ between the two.
 
 # %%
 # Claims: the fastest programs
@@ -649,7 +651,8 @@ plots.finish(
 # %% [markdown]
 # What to see: each line starts near its build time, and the lowest line is the best choice for that number of batches.
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: the cheapest program by the number of batches
 winning = list(zip(counts, winners, strict=True))
 display(Table(winning, ["batches", "fastest, with its build"]))
 if compiled := next((name for name in ready if name.startswith("compiled")), None):
@@ -689,10 +692,8 @@ claim(
 # %%
 predict("speed-up by a second thread, batch 256", unit="×")
 
+
 # %%
-cores = machine.cores  # as many as this process may use
-
-
 def with_threads(count, x):
     def run(_):
         torch.set_num_threads(count)  # costs almost nothing if the number stays
@@ -701,45 +702,34 @@ def with_threads(count, x):
     return run
 
 
+THREADS = {"1 thread": 1, "2 threads": 2, "4 threads": 4}
 threaded = {}
 for size in (1, 256):
-    x = last[:size]
-    kinds = {
-        words: with_threads(count, x)
-        for words, count in (("1 thread", 1), ("2 threads", 2), ("4 threads", 4))
-    }
-    threaded[size] = measure.latency(kinds, batch[:size], rounds=7, budget_seconds=0.4)
+    runs = {name: with_threads(count, last[:size]) for name, count in THREADS.items()}
+    threaded[size] = measure.latency(runs, batch[:size], rounds=7, budget_seconds=0.4)
+
+# %%
+runs = {"1 thread": with_threads(1, last), "2 threads": with_threads(2, last)}
+crowded = on_one_core(
+    lambda: measure.latency(runs, batch, rounds=6, budget_seconds=0.5)
+)
+torch.set_num_threads(1)
+
+# %% tags=["fold"]
+# Answer: speed-up by a second thread, batch 256
 two = {
     size: measure.ratio(found["1 thread"], found["2 threads"])
     for size, found in threaded.items()
 }
-
-
-# %%
-def allow(cores_allowed):
-    """Restrict every thread of this process to these cores."""
-    for task in os.listdir("/proc/self/task"):
-        with contextlib.suppress(ProcessLookupError):  # this thread has ended
-            os.sched_setaffinity(int(task), cores_allowed)
-
-
-def on_one_core(call):
-    """`call()` restricted to one core; None if the system does not support that."""
-    if not hasattr(os, "sched_setaffinity"):
-        return None
-    usual = os.sched_getaffinity(0)
-    allow({max(usual)})
-    try:
-        return call()
-    finally:
-        allow(usual)
-
-
-kinds = {"1 thread": with_threads(1, last), "2 threads": with_threads(2, last)}
-crowded = on_one_core(
-    lambda: measure.latency(kinds, batch, rounds=6, budget_seconds=0.5)
+reveal(
+    "speed-up by a second thread, batch 256",
+    two[256].median,
+    two[256].low,
+    two[256].high,
+    because="Each operator is divided into one part per thread, and is done when the "
+    "last part is. The more there is to compute, the less this waiting matters. It "
+    "matters most for a single picture.",
 )
-torch.set_num_threads(1)
 
 # %% tags=["fold"]
 # Plot: speed by threads
@@ -763,19 +753,6 @@ plots.finish(
     f"fast, and one picture {rows['2 threads, batch 1'].median:.2f} times.",
     measured="x",
     series=True,
-)
-
-# %% tags=["nbval-ignore-output"]
-# Answer: speed-up by a second thread, batch 256
-print(f"this process may use {cores} cores")
-reveal(
-    "speed-up by a second thread, batch 256",
-    two[256].median,
-    two[256].low,
-    two[256].high,
-    because="Each operator is divided into one part per thread, and is done when the "
-    "last part is. The more there is to compute, the less this waiting matters. It "
-    "matters most for a single picture.",
 )
 
 # %% [markdown]
@@ -813,7 +790,7 @@ answer = "a"
 question("hardware.too_many_threads", answer)
 
 # %% [markdown]
-# *Pinning* restricts threads to cores, as `on_one_core` does. The commands are `taskset` and, on servers with several
+# *Pinning* restricts threads to cores, as `on_one_core` above does. The commands are `taskset` and, on servers with several
 # sockets, `numactl`, which also places their memory, since memory at another socket is slower. Pinning helps most if
 # several engines run side by side: give each its own cores, and as many threads as it has cores.
 #
@@ -830,28 +807,28 @@ def without_onednn(x):
         return net(x)
 
 
-onednn = torch.backends.mkldnn.is_available()
 with quiet():
-    timings = measure.latency(
-        {"with": net, "without": without_onednn},
-        batch[:64],
-        rounds=6,
-        budget_seconds=0.3,
-    )
+    ways = {"with": net, "without": without_onednn}
+    timings = measure.latency(ways, batch[:64], rounds=6, budget_seconds=0.3)
 worth = measure.ratio(timings["without"], timings["with"])
+
+# %% tags=["fold", "nbval-ignore-output"]
+# Numbers: the gain by oneDNN
+onednn = torch.backends.mkldnn.is_available()
+if onednn:
+    print("eager torch with oneDNN, compared with eager torch without:")
+    print(f"    {worth}")
+else:
+    print("this build of torch has no oneDNN")
+
+# %%
+# Claims: with oneDNN and without
 claim(
     "Without oneDNN, the network is at most 1.25 times as fast.",
     worth.median > 0.8,
     where=(onednn and needs("x86")[0], "no x86 processor, or no oneDNN in this torch"),
     timing=True,
 )
-
-# %% tags=["nbval-ignore-output"]
-if onednn:
-    print("eager torch with oneDNN, compared with eager torch without:")
-    print(f"    {worth}")
-else:
-    print("this build of torch has no oneDNN")
 
 # %% [markdown]
 # ## 5. One picture or many
@@ -893,17 +870,18 @@ def batch_for(sizes, ms, interval_ms, limit_ms):
 # %%
 check("hardware.batch_for", batch_for)
 
-# %%
-batch_for = yours_or_ours("hardware.batch_for")
-sizes = (1, 8, 64, 256)
+# %% tags=["fold"]
+# Numbers: three programs to compare
 # Only programs that were also built for one picture.
 server = max(timed[1], key=lambda name: gain(name, 256).median)
 served = {name: ready[name] for name in ("eager float32", best[1], server)}
-between = {
+
+# %%
+sizes = (1, 8, 64, 256)
+by_size = {
     size: measure.latency(served, batch[:size], rounds=6, budget_seconds=0.3)
-    for size in (8, 64)
+    for size in sizes
 }
-by_size = {1: timed[1], **between, 256: timed[256]}
 
 # %% tags=["fold"]
 # Plot: latency and throughput over the batch size
@@ -943,13 +921,22 @@ plots.finish(
 # pictures in batches of 256. Let pictures arrive at a tenth, a half and nine tenths of that rate. Which batch sizes
 # does your function choose for each latency limit?
 
-# %% tags=["nbval-ignore-output"]
+# %%
+batch_for = yours_or_ours("hardware.batch_for")
 ms = [1000 * by_size[size][server].median for size in sizes]
-limits, rows = (5, 20, 100), []
-for load in (0.1, 0.5, 0.9):
-    interval = ms[-1] / sizes[-1] / load
-    found = [batch_for(list(sizes), ms, interval, limit) or "none" for limit in limits]
-    rows.append([f"{100 * load:.0f} %", f"{interval:.3f}", *found])
+intervals = {load: ms[-1] / sizes[-1] / load for load in (0.1, 0.5, 0.9)}
+limits = (5, 20, 100)
+chosen = {
+    load: [batch_for(list(sizes), ms, interval, limit) for limit in limits]
+    for load, interval in intervals.items()
+}
+
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: the batch size by load and limit
+rows = [
+    [f"{100 * load:.0f} %", f"{intervals[load]:.3f}", *(size or "none" for size in of)]
+    for load, of in chosen.items()
+]
 heads = ["load", "ms between pictures", *(f"batch in {limit} ms" for limit in limits)]
 Table(rows, heads, f"{server}, load as a share of its capacity")
 
@@ -1003,15 +990,12 @@ answer = 56.25
 ### END SOLUTION
 question("hardware.two_four_bytes", answer)
 
-# %%
-two_of_four = yours_or_ours("hardware.two_of_four")
-two_of_four(torch.tensor([[0.5, -3.0, 0.1, 2.0, 0.4, 0.3, -0.2, 0.1]]))
-
 # %% [markdown]
 # Does this processor have a kernel for the pattern? And how much accuracy does the network lose if its first linear
 # layer gets the pattern without any retraining?
 
 # %% tags=["nbval-ignore-output"]
+two_of_four = yours_or_ours("hardware.two_of_four")
 halved = copy.deepcopy(net)
 halved.classifier[0].weight.data = two_of_four(net.classifier[0].weight.data)
 try:
@@ -1027,6 +1011,10 @@ before, after = (
     for model in (nhwc, halved)
 )
 lost_2_4 = measure.proportion_difference(before.correct, after.correct)
+print(f"points gained or lost: {lost_2_4}")
+
+# %%
+# Claims: 2:4 without retraining
 claim(
     "Zeroing half of the first linear layer's weights costs less than 2 points of "
     "accuracy, without retraining.",
@@ -1047,31 +1035,31 @@ claim(
 predict("speed-up of a block-sparse product, 90 % of the blocks zero", unit="×")
 
 # %%
-generator = torch.Generator().manual_seed(0)
-x_columns = torch.randn(1024, 256, generator=generator)
+shares = (0.5, 0.75, 0.9, 0.95) if block_product_here() else ()
+x_columns = torch.randn(1024, 256)
 blocks, exact = {}, True
-for zero in (0.5, 0.75, 0.9, 0.95):
-    w = torch.randn(1024, 1024, generator=generator)
-    # A random order, so that exactly this share of the blocks becomes zero.
-    order = torch.rand(32 * 32, generator=generator).argsort().reshape(32, 32)
-    w *= (
-        (order >= zero * 32 * 32)
-        .float()
-        .repeat_interleave(32, 0)
-        .repeat_interleave(32, 1)
-    )
-    try:
-        with quiet():
-            sparse = w.to_sparse_bsr((32, 32))
-        exact = exact and torch.allclose(sparse @ x_columns, w @ x_columns, atol=1e-3)
-    except RuntimeError:  # torch without MKL
-        break
-    kinds = {
-        "dense": lambda _, w=w: w @ x_columns,
-        "blocks": lambda _, s=sparse: s @ x_columns,
-    }
-    timings = measure.latency(kinds, x_columns, rounds=6, budget_seconds=0.25)
+for zero in shares:
+    dense = with_zero_blocks(zero)  # 1024 × 1024 values
+    sparse = dense.to_sparse_bsr((32, 32))
+    exact = exact and torch.allclose(sparse @ x_columns, dense @ x_columns, atol=1e-3)
+    ways = {"dense": lambda x, w=dense: w @ x, "blocks": lambda x, w=sparse: w @ x}
+    timings = measure.latency(ways, x_columns, rounds=6, budget_seconds=0.25)
     blocks[zero] = measure.ratio(timings["dense"], timings["blocks"])
+
+# %% tags=["nbval-ignore-output", "fold"]
+# Answer: speed-up of a block-sparse product, 90 % of the blocks zero
+if blocks:
+    reveal(
+        "speed-up of a block-sparse product, 90 % of the blocks zero",
+        blocks[0.9].median,
+        blocks[0.9].low,
+        blocks[0.9].high,
+        because="Only a tenth of the products remains, but the kernel for blocks is "
+        "far less optimised than the one for dense matrices. With half of the blocks "
+        "zero, nothing is gained.",
+    )
+else:
+    print("no block-sparse product here: torch was built without MKL")
 
 # %% tags=["fold"]
 # Plot: speed over the share of zero blocks
@@ -1091,21 +1079,6 @@ if blocks:
         f"{100 * max(blocks):.0f} % {blocks[max(blocks)].median:.2f} times.",
         measured="xy",
     )
-
-# %% tags=["nbval-ignore-output", "fold"]
-# Answer: speed-up of a block-sparse product, 90 % of the blocks zero
-if blocks:
-    reveal(
-        "speed-up of a block-sparse product, 90 % of the blocks zero",
-        blocks[0.9].median,
-        blocks[0.9].low,
-        blocks[0.9].high,
-        because="Only a tenth of the products remains, but the kernel for blocks is "
-        "far less optimised than the one for dense matrices. With half of the blocks "
-        "zero, nothing is gained.",
-    )
-else:
-    print("no block-sparse product here: torch was built without MKL")
 
 # %% [markdown]
 # What to see: the dashed line is the dense product. With half of the blocks zero, the curve hardly rises above it, if
@@ -1150,6 +1123,9 @@ half = recipes.one_cycle(half, pictures, epochs=1, peak=4e-3).to(
     memory_format=torch.contiguous_format
 )
 torch.set_num_threads(1)
+
+# %%
+# Claims: half of the channels
 claim(
     "With half of the channels, a quarter of the parameters remains.",
     round(measure.parameters(net).total / measure.parameters(half).total) == 4,
@@ -1181,6 +1157,10 @@ SMALL_NET = "ONNX Runtime, another network"
 everything[SMALL_NET] = engine_of_file(
     SMALL_NET, data_dir() / "capstone" / "fastest.onnx", [batch]
 )
+
+
+# %% tags=["fold"]
+# Numbers: the rungs of the four ladders
 STAGES = {
     "channels last": lambda name: name == "channels-last float32",
     "best in float32": lambda name: "float32" in name and "half" not in name,
@@ -1192,8 +1172,6 @@ STAGES = {
 KINDS = [(size, extra) for size in (256, 1) for extra in (True, False)]
 
 
-# %% tags=["fold"]
-# Numbers: the rungs of the four ladders
 def climb(size, extra, among):
     """Fastest program per stage, eager torch first; without OpenVINO unless `extra`."""
     allowed = [name for name in among[size] if extra or "OpenVINO" not in name]
@@ -1229,6 +1207,21 @@ lost = {
     for name in used
 }
 
+top = {key: gain(names[-1], key[0], among=laddered) for key, names in ladders.items()}
+
+# %%
+# Answer: speed-up at the top of the ladder, batch 256
+reveal(
+    "speed-up at the top of the ladder, batch 256",
+    top[256, True].median,
+    top[256, True].low,
+    top[256, True].high,
+    because="Each rung reduces another part of the time: layout and fusion reduce data "
+    "movement, smaller numbers also reduce the cost of the products, and fewer "
+    "channels reduce both. The other network needs a small part of the operations from "
+    "the start.",
+)
+
 # %% tags=["fold"]
 # Plot: the ladder
 fig, axes = plots.figure(ncols=2, height=3.2)
@@ -1259,7 +1252,7 @@ plots.finish(
 # many points the accuracy differs from eager torch's.
 
 # %% tags=["fold", "nbval-ignore-output"]
-# Table and answer: the ladder, rung by rung
+# Table: the ladder, rung by rung
 rungs = []
 for (size, extra), names in ladders.items():
     batches = f"batch {size}" + ("" if extra else "\nwithout OpenVINO")
@@ -1271,7 +1264,6 @@ for (size, extra), names in ladders.items():
         )
         speeds = measure.times_as_fast(step), measure.times_as_fast(whole)
         rungs.append([batches, name, *speeds, measure.with_interval(change, "+.2f")])
-top = {key: gain(names[-1], key[0], among=laddered) for key, names in ladders.items()}
 same_net = max(
     gain(name, 256, among=laddered).median
     for name in ladders[256, False]
@@ -1280,16 +1272,6 @@ same_net = max(
 heads = ["", "rung", "over the rung before", "over the first", "accuracy, points"]
 display(
     Table(rungs, heads, "Times as fast, and points gained or lost (95 % intervals)")
-)
-reveal(
-    "speed-up at the top of the ladder, batch 256",
-    top[256, True].median,
-    top[256, True].low,
-    top[256, True].high,
-    because="Each rung reduces another part of the time: layout and fusion reduce data "
-    "movement, smaller numbers also reduce the cost of the products, and fewer "
-    "channels reduce both. The other network needs a small part of the operations from "
-    "the start.",
 )
 
 # %%
@@ -1359,16 +1341,22 @@ ladder = recorded("training_ladder", live=LIVE)["result"]
 first, *tried = ladder["rungs"]
 kept = [first] + [rung for rung in tried if rung["kept"]]
 
-
-def middle_of(values):
-    return sorted(values)[len(values) // 2] if values else 0
-
-
 less = [a / b for a, b in zip(first["seconds"], kept[-1]["seconds"], strict=True)]
-every = ladder["rungs"]
+
+# %%
+# Answer: speed-up of training to the loop's accuracy
+reveal(
+    "speed-up of training to the loop's accuracy",
+    median(less),
+    min(less),
+    max(less),
+    because="Most of the gain comes from the first change: it needs three epochs "
+    "instead of eight. The interval is the range of three seeds.",
+)
 
 # %% tags=["fold"]
 # Plot: time, speed and accuracy of the training
+every = ladder["rungs"]
 fig, axes = plots.figure(ncols=3, sharey=True, height=3.6)
 names = [f"{r['name']} ({r['epochs']})" if r["seconds"] else r["name"] for r in every]
 colors = {
@@ -1397,22 +1385,12 @@ plots.finish(
 # has dots only in the middle. On the right, the dashed line is the loop's accuracy on the test pictures: look for rungs
 # left of it.
 
-# %%
+# %% tags=["fold"]
+# Numbers: where the ladder was recorded, and the change in accuracy
 lost = measure.mean_difference(first["test"], kept[-1]["test"])
 print(f"recorded on: {ladder['machine']}, {ladder['cores']} cores")
 print(f"target: {ladder['target']} % validation accuracy")
 print(f"test accuracy, last rung minus loop, points: {lost}")
-
-# %%
-# Answer: speed-up of training to the loop's accuracy
-reveal(
-    "speed-up of training to the loop's accuracy",
-    middle_of(less),
-    min(less),
-    max(less),
-    because="Most of the gain comes from the first change: it needs three epochs "
-    "instead of eight. The interval is the range of three seeds.",
-)
 
 # %% tags=["fold"]
 # Claims: the training ladder

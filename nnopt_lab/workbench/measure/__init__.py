@@ -16,6 +16,7 @@ from nnopt_lab.workbench.measure.intervals import (
 from nnopt_lab.workbench.measure.layers import layer_table
 from nnopt_lab.workbench.measure.memory import peak_memory
 from nnopt_lab.workbench.measure.modes import inference
+from nnopt_lab.workbench.measure.operators import Operator, operators
 from nnopt_lab.workbench.measure.size import Parameters, disk_bytes, parameters
 from nnopt_lab.workbench.measure.tables import format_bytes, format_count
 from nnopt_lab.workbench.measure.throughput import COPIES, throughput
@@ -31,6 +32,7 @@ __all__ = [
     "Interval",
     "LayerCost",
     "Machine",
+    "Operator",
     "Parameters",
     "Ratio",
     "SelfTimed",
@@ -49,6 +51,7 @@ __all__ = [
     "mean_difference",
     "median_interval",
     "number",
+    "operators",
     "parameters",
     "peak_memory",
     "proportion_difference",
