@@ -8,19 +8,21 @@ import math
 from functools import partial
 from pathlib import Path
 
-from nnopt_lab.course import mistakes, record, session, share_log, start_page
+from nnopt_lab.course import checking, mistakes, record, session, share_log, start_page
 from nnopt_lab.course.cards import Card
 from nnopt_lab.course.cell_output import seen, seen_at_once, shell
-from nnopt_lab.course.checking import Verdict, examine, judge_answer
+from nnopt_lab.course.checking import Verdict, examine, judge_answer, time_limit
 from nnopt_lab.course.claims import claim
 from nnopt_lab.course.display import show
-from nnopt_lab.course.exercises import Question, exercises, questions
+from nnopt_lab.course.exercises import Exercise, Question, exercises, questions
 from nnopt_lab.course.failed_cells import failed_card
 from nnopt_lab.course.help import HINTS, HelpCard, take_hint, titled_hint
 from nnopt_lab.course.input_rows import input_rows
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.lesson_card import lesson_card
 from nnopt_lab.course.notes import note
+from nnopt_lab.course.own_lines import last_line
+from nnopt_lab.course.patience import TooLong, patience
 from nnopt_lab.course.premises import needs
 from nnopt_lab.course.printing import translate_prints
 from nnopt_lab.course.question_box import question_box
@@ -67,8 +69,12 @@ def check(id: str, answer) -> Card:
     exercise = exercises()[id]
     if (failed := failed_card(exercise)) is not None:
         return failed
+    limit = time_limit(exercise)
     try:
-        verdict = examine(exercise, answer, own=True)
+        with patience(limit):
+            verdict = examine(exercise, answer, own=True)
+    except TooLong as stopped:
+        return _endless_card(exercise, last_line(stopped, checking.__file__), limit)
     except KeyboardInterrupt:
         title = _("{exercise}: interrupted", exercise=translated(exercise.title))
         return Card(title, "quiet", (_("Your function was still running when you stopped it."),))
@@ -170,6 +176,18 @@ def _passed_card(exercise, answer) -> Card:
     folds = ((_("The course's solution"), ("", code)),) if code else ()
     which = {"exercise": translated(exercise.title), "points": _points(exercise.points)}
     return Card(_("{exercise}: passed ({points})", **which), "good", (translated(exercise.debrief),), folds)
+
+
+def _endless_card(exercise: Exercise, at: tuple[int, str] | None, seconds: float) -> Card:
+    title = _("{exercise}: stopped after {seconds} s", exercise=translated(exercise.title), seconds=round(seconds))
+    if at is None:
+        told = _("Your function was still running. Probably a loop never ends.")
+    else:
+        told = _(
+            "Your line {number}, `{line}`, was still running. Probably a loop never ends.", number=at[0], line=at[1]
+        )
+    lines = (told, _("This did not count as a try."), _('`hint("{id}")` helps.', id=exercise.id))
+    return HelpCard(title, "bad", lines, exercise=exercise.id)
 
 
 def _open_card(exercise, verdict: Verdict) -> Card:

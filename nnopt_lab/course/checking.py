@@ -4,14 +4,10 @@
 """
 
 import inspect
-import linecache
-import os
 import secrets
-import sysconfig
-import traceback
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,19 +17,15 @@ from nnopt_lab.course.authorship import library_function, watched
 from nnopt_lab.course.differences import agree, as_wanted, clue, comparable, count_values, difference, gap
 from nnopt_lab.course.display import ignoring_faults, let_interrupts_through, show
 from nnopt_lab.course.exercises import Exercise, Property, Question
+from nnopt_lab.course.own_lines import told
 from nnopt_lab.course.printouts import Printouts
 from nnopt_lab.course.seals import opened
 from nnopt_lab.course.slips import slip, swapped_arguments
 from nnopt_lab.workbench.language import Message, joined
 
 CASES = 16
+LIMIT, SLOWER = 30, 100
 MOST = 20_000  # values in a result; a larger one is wrong, and an exercise's own comparison could take hours
-# Folders without learners' code, besides site-packages: this package and Python's standard library.
-_FOREIGN = (
-    str(Path(__file__).resolve().parent.parent) + os.sep,
-    *(sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")),
-    "<frozen ",
-)
 
 
 @dataclass(frozen=True)
@@ -114,7 +106,7 @@ def _verdict(exercise: Exercise, answer, seeds: Iterable[int] | None, printouts:
         if outcome.error is not None:
             return Verdict(
                 "raised",
-                _own_line(outcome.error),
+                told(outcome.error),
                 inputs=_shown(exercise, inputs),
                 case=number,
                 error=type(outcome.error).__name__,
@@ -166,6 +158,14 @@ def _mistake(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome], wa
     # A mistake is named only if all results look like it.
     alike = None not in each and len({clue(sentence) for sentence in each}) == 1
     return each[failing] if alike else fault
+
+
+def time_limit(exercise: Exercise) -> float:
+    """Seconds after which an answer's check is ended: `LIMIT`, or `SLOWER` times what the reference takes."""
+    inputs = exercise.generate(torch.Generator().manual_seed(0))
+    start = time.monotonic()
+    call(exercise, exercise.reference, inputs)
+    return max(LIMIT, SLOWER * CASES * (time.monotonic() - start))
 
 
 def judge_answer(question: Question, answer) -> bool | None:
@@ -292,26 +292,6 @@ def _alike(exercise: Exercise, mine: Outcome, its: Outcome) -> bool:
     if its.error is not None or mine.changed != its.changed:
         return False
     return agree(mine.value, its.value, exercise.tolerance)
-
-
-def _own_line(error: BaseException) -> str:
-    """The error with the last line of the learner's own code that led to it, without frames of any library."""
-    own = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(_FOREIGN) and "-packages" not in frame.filename
-    ]
-    try:
-        text = str(error)
-    except BaseException as raised:  # a learner's own class may raise
-        let_interrupts_through(raised)
-        text = ""
-    said = next(iter(text.encode("utf-8", "replace").decode().splitlines()), "") or Message("no message")
-    told = {"error": type(error).__name__, "said": said}
-    if not own:
-        return Message("Your function raised {error}: {said}", **told)
-    line = own[-1].line or linecache.getline(own[-1].filename, own[-1].lineno).strip()
-    return Message("Your line {number}, `{line}`, raised {error}: {said}", number=own[-1].lineno, line=line, **told)
 
 
 def _shown(exercise: Exercise, inputs: tuple) -> dict[str, str]:
