@@ -27,6 +27,7 @@ from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.batch_sizes.experiments import any_size_net
 from nnopt_lab.lessons.batch_sizes.playground import batch_playground
+from nnopt_lab.lessons.batch_sizes.steps import training_step
 from nnopt_lab.techniques.training import (
     accumulation,
     batch_samplers,
@@ -72,6 +73,7 @@ def bowl_gradient(w, positions):
     return curvature * (w - centres[positions].mean(0))
 
 
+# %%
 def walk(batch_size, steps=30, rate=0.12):
     path = [torch.tensor([-4.0, 2.5])]
     for _ in range(steps):
@@ -115,7 +117,8 @@ plots.finish(
 # So there are two prices. Small batches cost *steps*, and large batches cost *pictures*. The balance depends on the
 # machine (section 2) and on the noise (sections 3 and 4).
 #
-# **Exercise (2 points).** Start with counting: how many updates does a training run make?
+# **Exercise (2 points).** Start with counting: how many updates does a training run make? Schedules of the
+# learning rate are planned with this number, so it must be exact.
 
 
 # %% exercise="batches.updates"
@@ -123,6 +126,9 @@ def updates(count, batch_size, epochs, drop_last):
     """Number of updates in `epochs` epochs over `count` samples.
 
     drop_last: whether the smaller last batch of an epoch is left out.
+
+    >>> updates(10, 4, 1, False), updates(10, 4, 2, True), updates(8, 4, 1, False)
+    (3, 4, 2)
     """
     ### BEGIN SOLUTION
     whole, rest = divmod(count, batch_size)
@@ -170,23 +176,10 @@ predict("speed-up by one step of 128 pictures instead of 16 steps of 8", unit="�
 labels = pictures.train.labels[:256]
 inputs = pictures.to_input(pictures.train.images[:256])
 worker = copy.deepcopy(fresh)
-optimizer = sgd(worker, 1e-4)
-
-
-def step(x):
-    """One training step."""
-    # `measure.latency` calls this in inference mode, where there are no gradients.
-    with torch.inference_mode(False), torch.enable_grad():
-        optimizer.zero_grad()
-        targets = labels[torch.arange(len(x)) % 256]  # repeated for larger batches
-        nn.functional.cross_entropy(worker(x), targets).backward()
-        optimizer.step()
-
-
-some = inputs[:128]
+step = training_step(worker, sgd(worker, 1e-4), labels)
 timings = measure.latency(
-    {"8": lambda x: [step(part) for part in some.split(8)], "128": step},
-    some,
+    {"8": lambda x: [step(part) for part in x.split(8)], "128": step},
+    inputs[:128],
     rounds=10,
     budget_seconds=2,
 )
@@ -238,12 +231,13 @@ plots.finish(
 # mostly gradients, plus the same amount for each picture, because its activations are kept for the backward pass. (The
 # axes are logarithmic, so the straight line appears bent.)
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output"]
+# Numbers: where the sweep ended, and where the speed becomes flat
 flat = next(
     size for size, speed in zip(sizes, speeds, strict=True) if speed > 0.9 * max(speeds)
 )
 print(f"The sweep ended at batch {sizes[-1]:,} ({ended}).")
-print(f"From batch {flat} on, you have nine tenths of the best speed.")
+print(f"From batch {flat} on, the speed is at least nine tenths of the best.")
 print(f"Free memory: {measure.format_bytes(batch_size_sweep.available_memory())}")
 
 # %% [markdown]
@@ -256,6 +250,9 @@ def largest_batch(size1, bytes1, size2, bytes2, limit):
     """Largest batch size that needs at most `limit` bytes, an int.
 
     size1, bytes1, size2, bytes2: two measurements, which determine a straight line.
+
+    >>> largest_batch(2, 50, 4, 70, 100), largest_batch(2, 50, 4, 70, 109)
+    (7, 7)
     """
     ### BEGIN SOLUTION
     each = (bytes2 - bytes1) // (size2 - size1)
@@ -397,10 +394,10 @@ plots.band(
     right,
     raced,
     torch.stack(list(seconds.values())).T,
-    "pictures / your speed",
+    "pictures / speed",
     plots.ORANGE,
 )
-right.set(xlabel="batch size", title="seconds to 86 % on your machine")
+right.set(xlabel="batch size", title="seconds to 86 % on this machine")
 right.set_ylim(bottom=0)
 plots.log_axis(right.xaxis, raced)
 plots.legend(fig)
@@ -422,9 +419,10 @@ plots.finish(
 # the machine idles between their small pieces of work. A large batch only pays if it is faster by the factor by which
 # it needs more pictures.
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output"]
+# Numbers: the first batch size to reach 86 %
 first = min(seconds, key=lambda size: seconds[size].mean())
-print(f"On your machine, batch {first:,} is the first to reach 86 %,")
+print(f"On this machine, batch {first:,} is the first to reach 86 %,")
 print(f"in about {seconds[first].mean():.0f} s of training.")
 
 # %% [markdown]
@@ -441,15 +439,8 @@ third = pictures.train[:6_000]
 passes = {}
 for size in (32, 64, 1024):
     model = copy.deepcopy(fresh)
-    passes[size] = training.fit(
-        model,
-        pictures,
-        epochs=1,
-        batch_size=size,
-        train=third,
-        optimizer=sgd(model, rates[size]),
-        seed=1,
-    )
+    settings = {"batch_size": size, "optimizer": sgd(model, rates[size]), "seed": 1}
+    passes[size] = training.fit(model, pictures, epochs=1, train=third, **settings)
 after_one = {size: run.validation_accuracy[-1] for size, run in passes.items()}
 
 # %% tags=["fold"]
@@ -525,6 +516,9 @@ def simple_noise_scale(small, big, small_norm, big_norm):
 
     small, big: two batch sizes. small_norm, big_norm: norms |G_B| of their gradients,
     not squared.
+
+    >>> simple_noise_scale(1, 2, 7.0, 5.0)
+    48.0
     """
     ### BEGIN SOLUTION
     noise = (small_norm**2 - big_norm**2) / (1 / small - 1 / big)
@@ -549,7 +543,6 @@ noise = (curvature * centres).square().sum(1).mean()
 estimate = noise_scale.measured(
     lambda i: bowl_gradient(w, i), 4096, small=2, parts=8, draws=1000
 )
-a, b = (signal + noise / 2).sqrt().item(), (signal + noise / 16).sqrt().item()
 
 # %% [markdown]
 # The claims at the end of this section compare estimate and truth. Now measure the network. How does its noise scale
@@ -559,20 +552,15 @@ a, b = (signal + noise / 2).sqrt().item(), (signal + noise / 16).sqrt().item()
 predict("noise scale of the trained network, compared with the untrained", unit="×")
 
 
-# %% tags=["nbval-ignore-output"]
+# %%
 def scales(model):
     gradient = noise_scale.gradient_of(model, pictures)
-    return torch.tensor(
-        [
-            noise_scale.measured(gradient, count, draws=4, seed=seed).simple
-            for seed in range(3)
-        ]
-    )
+    found = [noise_scale.measured(gradient, count, draws=4, seed=i) for i in range(3)]
+    return torch.tensor([estimate.simple for estimate in found])
 
 
 before, after = scales(fresh), scales(trained)
 growth = after.mean() / before.mean()
-print(f"untrained: {before.mean():.0f} pictures; trained: {after.mean():.0f} pictures")
 
 # %% tags=["nbval-ignore-output"]
 # Answer: noise scale of the trained network, compared with the untrained
@@ -586,6 +574,10 @@ reveal(
     "different directions. The true gradient has shrunk, and the noise has not.",
 )
 
+# %% tags=["fold", "nbval-ignore-output"]
+# Numbers: both noise scales
+print(f"untrained: {before.mean():.0f} pictures; trained: {after.mean():.0f} pictures")
+
 # %% [markdown]
 # The race also measured the noise scale at the end of each of its 24 runs. The median is near 350 pictures, and the
 # critical size that the race itself found is about 270. So 24 measurements of about a second each come close to what a
@@ -597,6 +589,7 @@ reveal(
 # %% tags=["fold"]
 # Claims: the noise scale
 at_target = torch.tensor(race["noise_scale"])
+a, b = ((signal + noise / size).sqrt().item() for size in (2, 16))
 claim("Training more than doubles the noise scale.", growth > 2)
 claim(
     "At 86 %, its median over all runs is between 300 and 400 pictures.",
@@ -630,7 +623,8 @@ claim(
 # forward and backward pass one after the other, their gradients add up, and only then does the optimizer step. You need
 # the memory of a micro-batch and get the step of the whole batch. The pitfall is the word *mean*.
 #
-# **Exercise (2 points).** Combine the mean gradients of unequal micro-batches.
+# **Exercise (2 points).** Combine the mean gradients of micro-batches, which may differ in size, into the mean gradient of
+# the whole batch.
 
 
 # %% exercise="batches.accumulate"
@@ -639,6 +633,9 @@ def accumulate(gradients, sizes):
 
     gradients: list of float [P], each a mean over sizes[i] pictures. sizes: list of
     int.
+
+    >>> accumulate([torch.tensor([1.0]), torch.tensor([4.0])], [1, 2])
+    tensor([3.])
     """
     ### BEGIN SOLUTION
     return sum(
@@ -676,6 +673,7 @@ def train(model, batches, optimizer, loss=nn.functional.cross_entropy):
         optimizer.step()
 
 
+# %%
 whole = list(batch_samplers.EpochBatches(2_048, lambda epoch: 256, seed=1))
 cut = [piece for batch in whole for piece in (batch[:96], batch[96:128], batch[128:])]
 nets = {name: copy.deepcopy(fresh) for name in ("batches of 256", "micro-batches")}
@@ -684,7 +682,8 @@ accumulated = accumulation.Accumulate(sgd(nets["micro-batches"], 0.04), every=3)
 train(nets["micro-batches"], cut, accumulated, loss=accumulated.weighted())
 
 
-# %%
+# %% tags=["fold"]
+# Numbers: how far weights moved, and how far the networks differ
 def furthest(one, other):
     """Largest difference between two weights at the same place."""
     return max(
@@ -765,6 +764,9 @@ def fit_sizes(count, drawn, low, high):
     int.
 
     drawn: list of int. low, high: bounds of each size.
+
+    >>> fit_sizes(10, [2, 2, 2], low=2, high=4), fit_sizes(10, [4, 4, 4], low=2, high=4)
+    ([2, 4, 4], [4, 4, 2])
     """
     ### BEGIN SOLUTION
     sizes, left = [], count
@@ -783,6 +785,7 @@ check("batches.fit_sizes", fit_sizes)
 # %%
 fit_sizes = yours_or_ours("batches.fit_sizes")
 random_sizes = batch_samplers.RandomBatchSizes(count, low=16, high=112, seed=0)
+
 # %% tags=["fold"]
 # Plot: random sizes
 fig, (left, right) = plots.figure(ncols=2)
@@ -808,7 +811,8 @@ plots.finish(
 # What to see: on the left, the sizes scatter evenly between the bounds, 16 and 112. On the right, the sizes of three
 # epochs, one colour each, have about the same distribution.
 
-# %%
+# %% tags=["fold"]
+# Numbers: sizes that fit, and the batches of one epoch
 drawn = torch.randint(
     16, 113, (281,), generator=torch.Generator().manual_seed(0)
 ).tolist()
@@ -902,31 +906,18 @@ claim(
 # %%
 def train_short(batches, decay):
     model = copy.deepcopy(fresh)
-    training.fit(
-        model,
-        pictures,
-        epochs=3,
-        train=third,
-        batches=batches,
-        optimizer=sgd(model, 0.04),
-        scheduler=lambda optimizer: torch.optim.lr_scheduler.StepLR(
-            optimizer, 1, gamma=decay
-        ),
-        schedule_per="epoch",
-        seed=1,
-    )
+    optimizer = sgd(model, 0.04)
+    rates = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=decay)
+    settings = {"optimizer": optimizer, "scheduler": lambda _: rates, "seed": 1}
+    settings |= {"schedule_per": "epoch", "batches": batches}
+    training.fit(model, pictures, epochs=3, train=third, **settings)
     return training.evaluate(model, pictures.validation, pictures)
 
 
 # %%
 fixed = batch_samplers.EpochBatches(len(third), lambda epoch: 64, seed=1)
 growing = batch_samplers.EpochBatches(len(third), lambda epoch: 64 * 4**epoch, seed=1)
-made = {
-    name: sum(len(b.sizes(epoch)) for epoch in range(3))
-    for name, b in (("fixed", fixed), ("growing", growing))
-}
 decayed, grown = train_short(fixed, 0.25), train_short(growing, 1.0)
-difference = measure.proportion_difference(decayed.correct, grown.correct)
 
 # %% [markdown]
 # The growing batches made 124 updates instead of 282, and the two validation accuracies are within 5 points of each
@@ -968,6 +959,11 @@ plots.finish(
 
 # %% tags=["fold"]
 # Claims: sizes that grow
+made = {
+    name: sum(len(b.sizes(epoch)) for epoch in range(3))
+    for name, b in (("fixed", fixed), ("growing", growing))
+}
+difference = measure.proportion_difference(decayed.correct, grown.correct)
 apart = mean["decaying rate"] - mean["growing batches"]
 by_noise = sum(policies["updates"]["noise scale"]) / 3
 chosen = torch.tensor(policies["chosen"])
@@ -1014,7 +1010,7 @@ claim(
 # the crop, so that all pictures keep their size. Without the padding, the batch consists of *smaller pictures*. This is
 # cheaper, but only works for networks that accept any size.
 #
-# **Exercise (3 points).** Crop each picture at its own position.
+# **Exercise (3 points).** Cut a square out of each picture, each at its own position.
 
 
 # %% exercise="batches.crop_batch"
@@ -1022,6 +1018,10 @@ def crop_batch(images, top, left, size):
     """The size×size square of each picture, [B, C, size, size].
 
     images: [B, C, H, W]. top, left: int64 [B], upper left corners.
+
+    >>> image = torch.arange(9).view(1, 1, 3, 3)
+    >>> crop_batch(image, torch.tensor([0]), torch.tensor([1]), 2).tolist()
+    [[[[1, 2], [4, 5]]]]
     """
     ### BEGIN SOLUTION
     places = zip(images, top, left, strict=True)
@@ -1063,35 +1063,19 @@ measure.layer_table(net, pictures.to_input(pictures.test.images[:1]))
 # %%
 predict("speed-up of training by 16×16 pictures instead of 32×32", unit="×")
 
-# %% tags=["nbval-ignore-output"]
-net_optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
-
-
-def net_step(x):
-    with torch.inference_mode(False), torch.enable_grad():
-        net.train()
-        net_optimizer.zero_grad()
-        nn.functional.cross_entropy(net(x), labels[: len(x)]).backward()
-        net_optimizer.step()
-
-
-# %% tags=["nbval-ignore-output"]
-full = inputs[:64]
+# %% tags=["fold"]
+# Numbers: the same 64 pictures in five sizes
 resized = {
     pixels: nn.functional.interpolate(
-        full, size=(pixels, pixels), mode="bilinear", antialias=True
+        inputs[:64], size=(pixels, pixels), mode="bilinear", antialias=True
     )
     for pixels in (16, 20, 24, 28, 32)
 }
-timings = measure.latency(
-    {
-        pixels: lambda x, smaller=smaller: net_step(smaller)
-        for pixels, smaller in resized.items()
-    },
-    full,
-    rounds=10,
-    budget_seconds=2,
-)
+
+# %% tags=["nbval-ignore-output"]
+train_net = training_step(net, torch.optim.AdamW(net.parameters(), lr=3e-3), labels)
+steps = {pixels: lambda _, x=x: train_net(x) for pixels, x in resized.items()}
+timings = measure.latency(steps, resized[32], rounds=10, budget_seconds=2)
 quicker = measure.ratio(timings[32], timings[16])
 
 # %%
@@ -1106,12 +1090,6 @@ reveal(
     "the factor comes closer to 4.",
 )
 
-# %%
-with torch.inference_mode():
-    shapes = [
-        tuple(net.eval()(inputs[:2, :, :size, :size]).shape) for size in (8, 16, 23, 32)
-    ]
-
 # %% [markdown]
 # How does this affect accuracy? This experiment trains that network in four ways for four epochs with three seeds, and
 # always tests it on full pictures. (It is recorded and takes about six minutes: `nnopt record batch_crops`.) Padded
@@ -1120,6 +1098,9 @@ with torch.inference_mode():
 
 # %%
 cropped = recorded("batch_crops", live=LIVE)["result"]["accuracy"]
+
+# %% tags=["fold"]
+# Numbers: the time of a training, by kind of crops
 share = {
     pixels: 1 / measure.ratio(timings[32], timings[pixels]).median for pixels in timings
 }
@@ -1156,6 +1137,10 @@ plots.finish(
 
 # %% tags=["fold"]
 # Claims: crops
+with torch.inference_mode():
+    shapes = [
+        tuple(net.eval()(inputs[:2, :, :size, :size]).shape) for size in (8, 16, 23, 32)
+    ]
 crop_mean = {way: sum(values) / len(values) for way, values in cropped.items()}
 cost = {way: crop_mean["full pictures"] - value for way, value in crop_mean.items()}
 claim("Padded crops cost 2.5 to 3 points.", 2.5 < cost["crops, padded back"] < 3)
@@ -1207,7 +1192,8 @@ batch_playground({"untrained": fresh, "trained": trained}, pictures)
 #
 # The table combines your speeds with the race. At 1,024, two runs were stopped, so the true numbers are larger.
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: speeds here, and pictures and updates to 86 %
 rows = []
 for size, speed in zip(sizes, speeds, strict=True):
     if size in mean_examples:

@@ -21,8 +21,6 @@ import copy
 import torch
 from IPython.display import display
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.course_map import progress
@@ -37,6 +35,7 @@ from nnopt_lab.techniques.quantization import (
     requantization,
 )
 from nnopt_lab.techniques.quantization.activation_ranges import calibrate
+from nnopt_lab.techniques.quantization.activation_rounding import round_activations
 from nnopt_lab.workbench import data, diagrams, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
 
@@ -150,6 +149,9 @@ def scale_and_zero_point(smallest, largest, bits):
     """The affine grid that covers zero and smallest to largest.
 
     Returns (scale, zero point): a float and an int.
+
+    >>> scale_and_zero_point(-1.0, 2.0, 2), scale_and_zero_point(1.0, 3.0, 2)
+    ((1.0, 1), (1.0, 0))
     """
     ### BEGIN SOLUTION
     smallest, largest = min(smallest, 0.0), max(largest, 0.0)
@@ -175,7 +177,11 @@ question("by_hand.exact_zero", choice)
 
 # %% exercise="by_hand.quantize"
 def quantize(x, scale, zero_point, bits):
-    """Integers from 0 to 2^bits − 1 that stand for x: int64, in the shape of x."""
+    """Integers from 0 to 2^bits − 1 that stand for x: int64, in the shape of x.
+
+    >>> quantize(torch.tensor([-9.0, 0.0, 0.5, 9.0]), 1.0, 1, 2)
+    tensor([0, 1, 1, 3])
+    """
     ### BEGIN SOLUTION
     integers = (x / scale).round() + zero_point
     return integers.clamp(0, 2**bits - 1).to(torch.int64)
@@ -246,28 +252,31 @@ granularities = {
     "one per filter": {"per": "channel"},
     "one per 16 inputs": {"per": "group", "group": 16},
 }
-chosen_with = pictures.validation[:600]
 
 
 def rounded(x, bits, how):
     return quantization.fake_quantize(x, quantization.grid_of(x, bits, **how))
 
 
+def quantized(model, bits, how):
+    return quantization.quantize_weights(copy.deepcopy(model), bits, **how)
+
+
+# %% tags=["fold"]
+# Numbers: noise and accuracy at 2 to 8 bits
+chosen_with = pictures.validation[:600]
+
+
 def accuracy(model):
     return training.evaluate(model, chosen_with, pictures).accuracy
 
 
-# %%
 widths = (2, 3, 4, 5, 6, 7, 8)
 decibels, accuracies = {}, {}
 for name, how in granularities.items():
     versions = [rounded(weight, bits, how) for bits in widths]
     decibels[name] = [quantization.signal_to_noise(weight, x) for x in versions]
-    networks = [
-        quantization.quantize_weights(copy.deepcopy(net), bits, **how)
-        for bits in widths
-    ]
-    accuracies[name] = [accuracy(network) for network in networks]
+    accuracies[name] = [accuracy(quantized(net, bits, how)) for bits in widths]
 before = accuracy(net)
 
 # %% tags=["fold"]
@@ -314,14 +323,8 @@ predict(
 teacher = folding.fold_batch_norm(models.trained("teacher"))
 few = pictures.test[:600]
 float_teacher = training.evaluate(teacher, few, pictures)
-
-
-def teacher_with(how):
-    return quantization.quantize_weights(copy.deepcopy(teacher), 4, **how)
-
-
-per_layer = points_lost(teacher_with({"per": "tensor"}), few, float_teacher)
-per_filter = points_lost(teacher_with({"per": "channel"}), few, float_teacher)
+per_layer = points_lost(quantized(teacher, 4, {"per": "tensor"}), few, float_teacher)
+per_filter = points_lost(quantized(teacher, 4, {"per": "channel"}), few, float_teacher)
 
 # %% tags=["nbval-ignore-output"]
 # Answer: accuracy lost at 4 bits by the folded teacher
@@ -339,7 +342,8 @@ reveal(
 # %% [markdown]
 # Compare the filters of the teacher's first layer before and after folding:
 
-# %%
+# %% tags=["fold"]
+# Plot: ranges and rounded weights by filter
 unfolded, folded = models.trained("teacher").stem[0].weight, teacher.stem[0].weight
 
 
@@ -355,8 +359,6 @@ def rounded_away(weight, per):
     return is_zero.flatten(1).float().mean(1).sort(descending=True).values
 
 
-# %% tags=["fold"]
-# Plot: ranges and rounded weights by filter
 fig, (left, right) = plots.figure(ncols=2)
 filters = range(32)
 left.plot(reach(unfolded), "o", color=plots.REFERENCE, markersize=4, label="as trained")
@@ -390,7 +392,8 @@ plots.finish(
 # bits per weight, and for those 4 bits `MyNet` does better with a single grid per layer. Groups pay off where 4 bits
 # with one grid per filter lose too much, as they do in large language models.
 
-# %%
+# %% tags=["fold"]
+# Table: bits per weight with its share of the scales
 layers = [m.weight for m in net.modules() if isinstance(m, quantization.QUANTIZABLE)]
 weights = sum(w.numel() for w in layers)
 
@@ -507,6 +510,9 @@ def moving_average(lows, highs, constant):
     lows, highs: lists of float, the smallest and the largest value of each batch in
     order. The first batch sets the range. Each later batch moves both ends, by
     `constant` times their distance to that batch's own ends.
+
+    >>> moving_average([0.0, -4.0], [2.0, 4.0], 0.25)
+    (-1.0, 2.5)
     """
     ### BEGIN SOLUTION
     low, high = lows[0], highs[0]
@@ -536,6 +542,9 @@ OBSERVERS = {
     "MSE": observers.MeanSquaredError,
     "entropy": observers.Entropy,
 }
+
+# %% tags=["fold"]
+# Numbers: the first ReLU's outputs, as each observer sees them
 first_pictures = pictures.to_input(pictures.train.images[:200])
 batches = [first_pictures[:100], first_pictures[100:]]
 with torch.inference_mode():
@@ -609,23 +618,11 @@ predict("accuracy lost to one bad picture among 200, min-max, 4 bits", unit="poi
 
 
 # %%
-def on_grids(model, grids):
-    """A copy of the model whose ReLUs put their outputs onto grids."""
-    model = copy.deepcopy(model).to(memory_format=torch.channels_last)
-    for name, layer in model.named_modules():
-        if isinstance(layer, nn.ReLU):
-            layer.register_forward_hook(
-                lambda _, inputs, out, grid=grids[name]: quantization.fake_quantize(
-                    out, grid
-                )
-            )
-    return model
-
-
 def calibrated(batches, name, bits):
-    """The network with grids that the named observer chose from the batches."""
+    """Evaluate the network with grids that the named observer chose."""
     grids = calibrate(net, batches, lambda: OBSERVERS[name](bits), (nn.ReLU,))
-    return training.evaluate(on_grids(net, grids), chosen_with, pictures)
+    model = copy.deepcopy(net).to(memory_format=torch.channels_last)  # pools faster
+    return training.evaluate(round_activations(model, grids), chosen_with, pictures)
 
 
 # %%
@@ -815,7 +812,8 @@ diagrams.integer_pipeline()
 # integer divided by a power of two, $M \approx m / 2^n$. Multiplying by $M$ then takes one integer product and a shift
 # to the right by $n$ bits ([Jacob et al. 2018](https://arxiv.org/abs/1712.05877), section 2.2).
 #
-# **Exercise (3 points).** Find $m$ and $n$ such that $m$ uses all of its bits.
+# **Exercise (3 points).** Find $m$ and $n$ such that $m$ uses all of its bits: each bit left unused would double the
+# error that rounding $m$ makes.
 
 
 # %% exercise="by_hand.fixed_point"
@@ -823,6 +821,9 @@ def fixed_point(real, bits):
     """Integers (multiplier, shift) such that real ≈ multiplier / 2^shift.
 
     real is a float above 0 and below ½. The multiplier has exactly `bits` bits.
+
+    >>> fixed_point(0.375, 2), fixed_point(0.375, 4)
+    ((3, 3), (12, 5))
     """
     ### BEGIN SOLUTION
     shift = 0
@@ -847,6 +848,9 @@ def requantize(sums, multiplier, shift, zero_point):
     Round sums · multiplier / 2^shift to the nearest integer, halves upwards. Add the
     zero point, and let the result saturate. All arguments but sums are ints:
     multiplier from 2^30 to 2^31 − 1, shift from 1 to 62, zero_point from 0 to 255.
+
+    >>> requantize(torch.tensor([-3, 2, 3, 999], dtype=torch.int32), 2**30, 31, 10)
+    tensor([  9,  11,  12, 255], dtype=torch.uint8)
     """
     ### BEGIN SOLUTION
     scaled = (sums.long() * multiplier + (1 << (shift - 1))) >> shift
@@ -917,28 +921,13 @@ plots.finish(
 # The library pools the *sums* and requantises afterwards. Requantising preserves order, so it can come before or after
 # a maximum with the same result. After the pooling, only a quarter of the numbers have to be requantised.
 #
-# Is there really no float left? PyTorch can report every operation. `Types` collects the dtypes of all tensors that
-# operations read or write between the bytes of the pictures and the bytes of the answer:
-
+# Is there really no float left? PyTorch can report every operation. `measure.Dtypes` collects the dtypes of all tensors
+# that operations read or write between the bytes of the pictures and the bytes of the answer:
 
 # %%
-class Types(TorchDispatchMode):
-    """Collects the dtypes of all tensors that operations read and write."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = set()
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        tensors = tree_leaves((args, kwargs, result))
-        self.seen |= {str(t.dtype) for t in tensors if isinstance(t, torch.Tensor)}
-        return result
-
-
-with Types() as types:
+with measure.Dtypes() as dtypes:
     logits = network.integers(q)
-print(*sorted(types.seen), sep=", ")
+print(*sorted(map(str, dtypes.seen)), sep=", ")
 
 # %% [markdown]
 # Every weight, every activation and every logit (the network's score for a class) is now rounded to 8 bits. How much
@@ -977,7 +966,13 @@ question("by_hand.largest_sum", choice)
 
 # %% tags=["fold"]
 # Numbers: the operands of each layer
-channels_last = copy.deepcopy(net).to(memory_format=torch.channels_last)
+by_pixel = copy.deepcopy(net).to(memory_format=torch.channels_last)
+
+
+def channels_last(x):
+    return by_pixel(x.to(memory_format=torch.channels_last))
+
+
 operands = []
 with torch.inference_mode():
     flowing = q.transpose(0, 1)
@@ -992,9 +987,7 @@ with torch.inference_mode():
 timings = measure.latency(
     {
         "float32": net,
-        "float32, channels last": lambda x: channels_last(
-            x.to(memory_format=torch.channels_last)
-        ),
+        "float32, channels last": channels_last,
         "integers": network,
         "products alone": lambda x: [torch._int_mm(a, b) for a, b in operands],
     },
@@ -1002,6 +995,9 @@ timings = measure.latency(
     rounds=12,
     budget_seconds=2.5,
 )
+
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: the integer network's time compared with the others'
 rows = [
     [name, measure.ratio(timings[name], timings["integers"])]
     for name in ("float32", "float32, channels last")
@@ -1041,7 +1037,7 @@ factor = scale_in.double() * weight_grid.scale[7].item() / scale_out.double()
 best_two = logits.sort(dim=1, descending=True).values
 claim(
     "No tensor of the integer network is a float.",
-    not any("float" in name for name in types.seen),
+    not any(dtype.is_floating_point for dtype in dtypes.seen),
 )
 claim(
     "The integer network loses less than half a point, interval included.",
@@ -1118,6 +1114,9 @@ def powers_of_two(weight, lowest, highest):
     """weight: float [N] → float [N], the nearest allowed value for each weight.
 
     Allowed are 0 and ±2^e, for integers e from lowest to highest.
+
+    >>> powers_of_two(torch.tensor([-3.0, 0.2, 1.45]), -1, 1)
+    tensor([-2.,  0.,  1.])
     """
     ### BEGIN SOLUTION
     powers = 2.0 ** torch.arange(lowest, highest + 1)
@@ -1150,11 +1149,12 @@ def article(bits):
     return model
 
 
+# %% tags=["fold"]
+# Numbers: points lost at 3 to 8 bits
 def even_grid(bits):
-    return quantization.quantize_weights(copy.deepcopy(net), bits, per="tensor")
+    return quantized(net, bits, {"per": "tensor"})
 
 
-# %%
 power_widths = (3, 4, 6, 8)
 kinds = {"powers of two": article, "one grid per layer": even_grid}
 half = pictures.test[:5_000]

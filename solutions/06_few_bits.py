@@ -139,7 +139,7 @@ predict("accuracy of the badly scaled copy at 6 bits, one grid per tensor", unit
 # reads it. Divide the channel's weights in the first layer by $s_i = \sqrt{r_1/r_2}$, and multiply those in the second
 # by it. Then both reach up to $\sqrt{r_1 r_2}$, and the function is unchanged.
 #
-# **Exercise (3 points).** Equalise two linear layers, one after the other.
+# **Exercise (3 points).** Equalise the weights of two linear layers, of which the second reads what the first writes.
 
 
 # %% exercise="few_bits.equalize"
@@ -147,6 +147,10 @@ def equalize(first, second):
     """Both weights, equalised.
 
     first: float [C, in], writes C channels. second: float [out, C], reads them.
+
+    >>> weights = torch.tensor([[-8.0], [2.0]]), torch.tensor([[2.0, 2.0]])
+    >>> [weight.tolist() for weight in equalize(*weights)]
+    [[[-4.0], [2.0]], [[4.0, 2.0]]]
     """
     ### BEGIN SOLUTION
     s = (first.abs().amax(1) / second.abs().amax(0)).sqrt()
@@ -286,7 +290,8 @@ equalization_playground(net, pictures)
 # channel's weights tend to have the same sign, the channel's outputs shift in one direction on average. The layer's
 # bias can undo that: measure the mean shift, and subtract it.
 #
-# **Exercise (2 points).** Correct a bias.
+# **Exercise (2 points).** Correct the bias of a convolution, so that the mean of each channel is again what it was
+# before quantising.
 
 
 # %% exercise="by_hand.bias_correction"
@@ -295,6 +300,11 @@ def bias_correction(original, quantized, bias):
 
     original, quantized: the layer's outputs before and after quantising, float
     [N, C, H, W]. bias: float [C].
+
+    >>> original = torch.zeros(1, 2, 1, 2)
+    >>> quantized = torch.tensor([[[[1.0, 3.0]], [[-1.0, -1.0]]]])
+    >>> bias_correction(original, quantized, torch.tensor([0.0, 5.0]))
+    tensor([-2.,  6.])
     """
     ### BEGIN SOLUTION
     return bias - (quantized - original).mean(dim=(0, 2, 3))
@@ -328,6 +338,9 @@ corrected = {
     way: post_training.correct_biases(copy.deepcopy(model), start, calibration)
     for way, model in rounded.items()
 }
+
+# %% tags=["fold"]
+# Numbers: shifts of the first layer's means, and points lost
 with torch.inference_mode():
     before = start.features[0](calibration)
     after = {way: model.features[0](calibration) for way, model in rounded.items()}
@@ -572,6 +585,9 @@ def step_gradient(x, step, low, high):
     """d x̂ / d step for each value: float [N] → float [N].
 
     step is a float, low and high are integers. Rounding counts as the identity.
+
+    >>> step_gradient(torch.tensor([-9.0, 0.5, 1.5, 9.0]), 2.0, -2, 1).tolist()
+    [-2.0, -0.25, 0.25, 1.0]
     """
     ### BEGIN SOLUTION
     ratio = x / step
@@ -587,13 +603,15 @@ check("by_hand.step_gradient", step_gradient)
 # The step's gradient is the sum over all values of the layer. How fast does a step move, compared with the weights of
 # its layer? To find out, divide each gradient by the size of the parameters that it moves, and compare the two.
 
-# %%
+# %% tags=["fold"]
+# Numbers: rounded values, and the gradient of the step from each
 step_gradient = yours_or_ours("by_hand.step_gradient")
 values = torch.linspace(-3.01, 3.02, 601)
 step = torch.tensor(0.7, requires_grad=True)
 quantized = quantizers.learned_step(values, step, -2, 1)
 by_hand = step_gradient(values, 0.7, -2, 1)
 
+# %%
 prepared = qat.prepare(copy.deepcopy(start), calibration, 2, 2)
 loss = nn.functional.cross_entropy(prepared(calibration), pictures.train.labels[:500])
 loss.backward()
@@ -650,26 +668,12 @@ quarter = pictures.train[:4_500]
 trained = {}
 for method in ("min-max", "lsq"):
     model = qat.prepare(copy.deepcopy(start), calibration, 2, 2, method=method)
-    training.fit(
-        model,
-        pictures,
-        epochs=1,
-        train=quarter,
-        seed=1,
-        description=f"2 bits, {method}",
-    )
+    training.fit(model, pictures, epochs=1, train=quarter, seed=1)
     trained[method] = qat.make_permanent(model)
 results = {
     method: training.evaluate(model, pictures.validation, pictures)
     for method, model in trained.items()
 }
-
-# %% tags=["nbval-ignore-output"]
-rows = []
-for method, result in results.items():
-    lost = measure.proportion_difference(result.correct, validated.correct)
-    rows.append([method, f"{result.accuracy:.1f} %", lost])
-display(Table(rows, ["method", "accuracy", "points lost against float"]))
 
 # %% tags=["nbval-ignore-output"]
 # Answer: accuracy after a quarter of an epoch at 2 bits, learned steps
@@ -681,6 +685,14 @@ reveal(
     because="Learned steps put the few values where most weights are, instead of where "
     "the largest weight is, and the weights move to values that suit them.",
 )
+
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: accuracy at 2 bits on both grids
+rows = []
+for method, result in results.items():
+    lost = measure.proportion_difference(result.correct, validated.correct)
+    rows.append([method, f"{result.accuracy:.1f} %", lost])
+display(Table(rows, ["method", "accuracy", "points lost against float"]))
 
 # %% tags=["fold"]
 # Plot: weights on two grids
@@ -880,6 +892,10 @@ def stochastic_round(x, noise):
     """x rounded down or up to an integer, on average x: float, in the shape of x.
 
     noise: uniform in [0, 1), in the shape of x.
+
+    >>> x, noise = torch.tensor([-0.75, -0.75, 2.0]), torch.tensor([0.5, 0.875, 0.9])
+    >>> stochastic_round(x, noise)
+    tensor([-1.,  0.,  2.])
     """
     ### BEGIN SOLUTION
     return (x + noise).floor()
@@ -919,11 +935,24 @@ for bits, rounding in ((16, "nearest"), (8, "nearest"), (8, "stochastic")):
     )
     perceptrons[name] = perceptron
 
+# %% tags=["nbval-ignore-output"]
+# Answer: accuracy of 8-bit weights with updates rounded to nearest
+reveal(
+    "accuracy with 8-bit weights whose updates are rounded to nearest, 4 epochs",
+    scores["8 bits, nearest"],
+    scores["8 bits, nearest"] - 2,
+    scores["8 bits, nearest"] + 2,
+    because="The large gradients of the first steps still move weights. After that, "
+    "fewer than one weight in 500 moves per step, and learning stalls although the "
+    "gradients have not vanished.",
+)
+
 # %% [markdown]
 # For comparison, train the same perceptron in float, with the same initial weights, loss, learning rate, and batches of
 # 128:
 
-# %%
+# %% tags=["fold"]
+# Numbers: the same perceptron in float
 weights = [
     (w.float() / 2**15).requires_grad_()
     for w in integer_training.IntegerMLP(bits=16, seed=0).weights
@@ -950,24 +979,13 @@ predicted = in_float(pictures.validation.images).argmax(1)
 correct = predicted == pictures.validation.labels
 scores["float"] = 100 * correct.float().mean().item()
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: accuracy of the perceptrons
 display(
     Table(
         [[name, f"{score:.1f} %"] for name, score in scores.items()],
         ["weights", "validation accuracy"],
     )
-)
-
-# %% tags=["nbval-ignore-output"]
-# Answer: accuracy of 8-bit weights with updates rounded to nearest
-reveal(
-    "accuracy with 8-bit weights whose updates are rounded to nearest, 4 epochs",
-    scores["8 bits, nearest"],
-    scores["8 bits, nearest"] - 2,
-    scores["8 bits, nearest"] + 2,
-    because="The large gradients of the first steps still move weights. After that, "
-    "fewer than one weight in 500 moves per step, and learning stalls although the "
-    "gradients have not vanished.",
 )
 
 # %% tags=["fold"]

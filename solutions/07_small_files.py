@@ -108,7 +108,7 @@ print(f"{left.numel():,} weights of the first linear layer are left")
 # where the weights are, and calls them *centroids*. Each weight belongs to its nearest centroid, and each centroid
 # moves to the mean of its weights, again and again until nothing changes.
 #
-# **Exercise (3 points).** Implement one step of k-means.
+# **Exercise (3 points).** Implement one step of k-means. The next cell repeats it 100 times.
 
 
 # %% exercise="small_files.kmeans_step"
@@ -116,6 +116,9 @@ def kmeans_step(values, centroids):
     """The centroids after one step: float [k]. A centroid without values stays.
 
     values: float [N]. centroids: float [k], in any order.
+
+    >>> kmeans_step(torch.tensor([0.0, 2.0, 10.0]), torch.tensor([9.0, 0.0, 50.0]))
+    tensor([10.,  1., 50.])
     """
     ### BEGIN SOLUTION
     labels = (values[:, None] - centroids).abs().argmin(1)
@@ -129,17 +132,19 @@ def kmeans_step(values, centroids):
 # %%
 check("small_files.kmeans_step", kmeans_step)
 
-# %% [markdown]
-# The paper compares three starts: centroids spaced evenly over the range (*linear*), centroids that each have equally
-# many weights (*density*), and centroids at randomly chosen weights (*random*).
-
 # %%
 kmeans_step = yours_or_ours("small_files.kmeans_step")
 moved = torch.linspace(left.min().item(), left.max().item(), 8)
 for _ in range(100):
     moved = kmeans_step(left, moved)
 
+# %% [markdown]
+# The paper compares three starts: centroids spaced evenly over the range (*linear*), as here, centroids that each have
+# equally many weights (*density*), and centroids at randomly chosen weights (*random*).
 
+
+# %% tags=["fold"]
+# Numbers: eight shared values by four methods, and their errors
 def rms_error(values):
     return float((left - values).square().mean().sqrt())
 
@@ -246,6 +251,10 @@ def centroid_gradient(gradient, labels, clusters):
     """The gradient of each centroid: float [clusters].
 
     gradient: float [out, in], of the weights. labels: int64 [out, in], −1 where pruned.
+
+    >>> gradient = torch.tensor([[1.0, 2.0], [4.0, 8.0]])
+    >>> centroid_gradient(gradient, torch.tensor([[0, 1], [0, -1]]), 3)
+    tensor([5., 2., 0.])
     """
     ### BEGIN SOLUTION
     kept = labels >= 0
@@ -272,6 +281,9 @@ with parametrize.cached():  # inside, layer.weight is computed once
     nn.functional.cross_entropy(logits, pictures.train.labels[:64]).backward()
     by_hand = centroid_gradient(layer.weight.grad, lookup.labels, len(centroids))
 by_autograd = centroids.grad.clone()
+
+# %% tags=["fold"]
+# Table: the gradient of each centroid, computed in two ways
 both = {"by hand": by_hand, "by autograd": by_autograd}
 display(
     Table(
@@ -288,17 +300,13 @@ display(
 lost = {"one cut": points_lost(cut, pictures.validation, validated)}
 lost["shared"] = points_lost(shared, pictures.validation, validated)
 trained_numbers = sum(parameter.numel() for parameter in shared.parameters())
-training.fit(
-    shared,
-    pictures,
-    epochs=1,
-    optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=2e-3),
-    train=pictures.train[:6000],
-    description="training the centroids",
-)
+optimizer = torch.optim.AdamW(shared.parameters(), lr=2e-3)
+third = pictures.train[:6_000]
+training.fit(shared, pictures, epochs=1, optimizer=optimizer, train=third)
 lost["trained"] = points_lost(shared, pictures.validation, validated)
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: points lost before and after training the centroids
 Table(list(lost.items()), ["network", "points lost on the validation pictures"])
 
 # %% tags=["fold"]
@@ -340,6 +348,9 @@ def huffman_bits(counts):
     """The number of bits of the whole message: an int.
 
     counts: list of int, how often each symbol occurs. A symbol with count 0 does not.
+
+    >>> huffman_bits([4, 2, 1, 0, 1])
+    14
     """
     ### BEGIN SOLUTION
     groups, total = [count for count in counts if count], 0
@@ -370,6 +381,9 @@ def gap_symbols(positions, longest):
     positions: list of int, ascending, where the weights are. A gap of `longest` zeros
     or more is written as `longest`, once or several times, and then the rest, from 0
     to longest − 1.
+
+    >>> gap_symbols([2, 3, 8], 4), gap_symbols([9], 4)
+    ([2, 0, 4, 0], [4, 4, 1])
     """
     ### BEGIN SOLUTION
     symbols, last = [], -1
@@ -400,6 +414,9 @@ counted = {
     "gaps": np.bincount(gaps, minlength=64).tolist(),
 }
 bits_each = {name: huffman_bits(c) / sum(c) for name, c in counted.items()}
+
+# %% tags=["fold"]
+# Table: bits per symbol, and the entropy
 Table(
     [
         [name, f"{huffman.entropy(counted[name]):.3f}", f"{bits:.3f}"]
@@ -496,8 +513,6 @@ lost_tiny = points_lost(tiny)
 
 # %% tags=["nbval-ignore-output"]
 # Answer: how many times smaller MyNet's file becomes at half a point lost
-print(f"float32 {float_bytes:,} bytes, coded {coded_bytes:,} bytes")
-print(f"points lost on the test pictures: {lost_tiny}")
 reveal(
     "how many times smaller MyNet's file becomes at half a point lost",
     float_bytes / coded_bytes,
@@ -507,12 +522,18 @@ reveal(
     "too large for this task.",
 )
 
+# %% tags=["fold", "nbval-ignore-output"]
+# Numbers: bytes of the file, and points lost
+print(f"float32 {float_bytes:,} bytes, coded {coded_bytes:,} bytes")
+print(f"points lost on the test pictures: {lost_tiny}")
+
 # %% [markdown]
 # Which part of the file takes the bytes? Compare the same network at three stages: *pruned*, with four bytes for each
 # remaining weight and one byte for each gap; *shared*, with 3 or 4 bits for each weight; and *Huffman coded*, both
 # values and gaps.
 
-# %%
+# %% tags=["fold"]
+# Numbers: bytes of the parts at the three stages
 weights = {
     name: module.weight.detach().flatten()
     for name, module in pruning.prunable(tiny).items()
@@ -637,7 +658,8 @@ claim(
 # (right). Dots are means of three seeds, and bars reach from the worst to the best. The grey band is the dense network
 # after the same training, without pruning or sharing. The dashed line is the network you started from.
 
-# %%
+# %% tags=["fold"]
+# Numbers: means over the seeds
 results = ("dense", "cut", "pruned", "shared", "trained", "bytes")
 runs = {stage: np.array(sweep[stage]) for stage in results}  # [seed][sparsity][bits]
 means = {stage: values.mean(0) for stage, values in runs.items()}

@@ -16,6 +16,7 @@ from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.batch_sizes import experiments
 from nnopt_lab.lessons.batch_sizes import playground as playground_module
 from nnopt_lab.lessons.batch_sizes.playground import SIZES, batch_playground
+from nnopt_lab.lessons.batch_sizes.steps import training_step
 from nnopt_lab.workbench import data, measure, models
 from tests.lessons.playgrounds import goals, shown, ticks
 
@@ -147,3 +148,14 @@ def test_the_shipped_crops_have_the_shape_that_they_promise():
     result = recorded("batch_crops")["result"]
     assert list(result["accuracy"]) == list(experiments.CROP_WAYS)
     assert all(len(values) == len(result["seeds"]) for values in result["accuracy"].values())
+
+
+def test_a_training_step_trains_within_a_measurement_and_repeats_labels_for_larger_batches():
+    model = torch.nn.Linear(4, 3).eval()
+    expected, x = copy.deepcopy(model), torch.rand(5, 4, generator=torch.Generator().manual_seed(0))
+    torch.nn.functional.cross_entropy(expected(x), torch.tensor([0, 1, 0, 1, 0])).backward()
+    torch.optim.SGD(expected.parameters(), lr=0.1).step()
+    with torch.inference_mode():  # as `measure.latency` calls it
+        training_step(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.tensor([0, 1]))(x)
+    torch.testing.assert_close(model.state_dict(), expected.state_dict())
+    assert model.training

@@ -8,9 +8,9 @@ scale · (q − zero_point). Available here:
 - `powers_of_two`: weights whose products are shifts;
 - `layers`: quantising the weights of a whole model.
 
-Other modules are imported by name: `observers` and `activation_ranges` (ranges of activations), `activations`
-(recording), `post_training`, `qat` (quantization-aware training) and its `quantizers`, `deep_compression`,
-`integer_network` and its parts, `integer_training`, and `precision` (floating-point formats).
+Other modules are imported by name: `observers` and `activation_ranges` (ranges of activations), `activation_rounding`,
+`activations` (recording), `post_training`, `qat` (quantization-aware training) and its `quantizers`,
+`deep_compression`, `integer_network` and its parts, `integer_training`, and `precision` (floating-point formats).
 """
 
 from nnopt_lab.techniques.quantization.grids import Grid, grid_of, grid_of_range, integer_range

@@ -4,6 +4,7 @@ Sizes are exact counts, times are samples. Each module measures one quantity, an
 """
 
 from nnopt_lab.workbench.measure.comparison import Comparison, compare
+from nnopt_lab.workbench.measure.dtypes import Dtypes
 from nnopt_lab.workbench.measure.energy import Energy, energy
 from nnopt_lab.workbench.measure.hardware import Machine, machine
 from nnopt_lab.workbench.measure.intervals import (
@@ -28,6 +29,7 @@ __all__ = [
     "COPIES",
     "COUNTED",
     "Comparison",
+    "Dtypes",
     "Energy",
     "Interval",
     "LayerCost",

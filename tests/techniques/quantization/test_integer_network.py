@@ -5,8 +5,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from nnopt_lab.techniques.quantization import (
     activation_ranges,
@@ -39,25 +37,12 @@ def converted(model, x, observer=observers.MinMax):
     return convert(model, activation_ranges.calibrate(model, [x], observer))
 
 
-class Dtypes(TorchDispatchMode):
-    """Notes the dtype of every tensor that goes into or comes out of an operation."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = set()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        self.seen |= {t.dtype for t in tree_leaves((args, kwargs, result)) if isinstance(t, torch.Tensor)}
-        return result
-
-
 class TestNetwork:
     def test_no_float_between_the_first_tensor_and_the_last(self):
         net = models.MyNet().eval()
         network = converted(net, torch.randn(8, 3, 32, 32, generator=generator(0)))
         q = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
-        with Dtypes() as dtypes:
+        with measure.Dtypes() as dtypes:
             logits = network.integers(q)
         assert logits.shape == (4, 10) and logits.dtype == torch.uint8
         assert {torch.uint8, torch.int8, torch.int32, torch.int64} == dtypes.seen

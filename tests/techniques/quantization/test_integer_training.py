@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnopt_lab.techniques.quantization import integer_training
+from nnopt_lab.workbench import measure
 
 seeds = st.integers(0, 10_000)
 
@@ -62,19 +63,11 @@ def problem(n=64):
 
 
 class TestIntegerMLP:
-    def test_everything_in_it_is_an_integer(self, monkeypatch):
+    def test_everything_in_it_is_an_integer(self):
         net, (images, labels) = integer_training.IntegerMLP(bits=12), problem()
-        seen = set()
-
-        class Watch(torch.utils._python_dispatch.TorchDispatchMode):
-            def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-                out = function(*args, **(kwargs or {}))
-                seen.update({t.dtype for t in torch.utils._pytree.tree_leaves(out) if isinstance(t, torch.Tensor)})
-                return out
-
-        with Watch():
+        with measure.Dtypes() as dtypes:
             net.step(images, labels)
-        assert seen and not any(dtype.is_floating_point for dtype in seen)
+        assert dtypes.seen and not any(dtype.is_floating_point for dtype in dtypes.seen)
         assert {w.dtype for w in net.weights} == {torch.int16}
 
     def test_updates_are_the_gradients_of_the_float_network(self):
