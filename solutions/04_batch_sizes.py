@@ -315,6 +315,9 @@ predict("pictures that batch 1,024 needs to reach 86 %, compared with 64", unit=
 # %%
 LIVE = False
 race = recorded("batch_size_race", live=LIVE)["result"]
+
+# %% tags=["fold"]
+# Numbers: pictures needed, by batch size and seed
 raced, rates = race["sizes"], dict(zip(race["sizes"], race["rates"], strict=True))
 examples = {
     size: torch.tensor(row, dtype=torch.float)
