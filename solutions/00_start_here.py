@@ -675,7 +675,7 @@ claim("It takes more than 1.5 times as long.", ratio.low > 1.5, timing=True)
 # and, on Linux, memory that is returned after every layer and fetched again page by page. `import nnopt_lab` switches
 # both off (see `nnopt_lab/workbench/allocator.py`; inference servers use another allocator to the same effect).
 #
-# **Exercise (2 points).** Compute the speed-up from interleaved timings: one number, as described above, from all pairs.
+# **Exercise (2 points).** Compute the speed-up from interleaved timings: one number from all pairs, as described above.
 # Every speed-up in this course is measured like this.
 
 

@@ -17,9 +17,9 @@
 # Imports: where the names of this lesson come from
 import copy
 import warnings
+from functools import partial
 
 import torch
-from IPython.display import display
 from torch import nn
 from torch.nn.utils import prune
 
@@ -33,6 +33,8 @@ from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.pruning import channel_pruning, dependency_graph
 from nnopt_lab.workbench import data, measure, models, plots, training
 from nnopt_lab.workbench.tables import Table
+
+warnings.filterwarnings("ignore", "Sparse CSR tensor support")  # torch calls it beta
 
 # %%
 lesson("01_pruning")
@@ -103,7 +105,8 @@ plots.finish(
 # ([Li et al. 2017](https://arxiv.org/abs/1608.08710)), or a whole layer. The reason is simple: if you set $w$ to zero,
 # the output of a linear map changes by $w$ times the input, which is little if $|w|$ is small.
 #
-# **Exercise (2 points).** Score the filters of a convolution.
+# **Exercise (2 points).** Score each filter of a convolution by its L1 norm. The filters with the lowest scores are the
+# first candidates for removal.
 
 
 # %% exercise="pruning.l1_importance"
@@ -150,13 +153,11 @@ plots.finish(
 # right, the points lie close to a line, so the two norms nearly agree. They can differ when one filter has a few large
 # weights and another many moderate ones: L2 may then rank the first higher, and L1 the second.
 
-# %%
+# %% tags=["fold"]
+# Claims: L1 compared with L2
 better = [set(scores.topk(16).indices.tolist()) for scores in (by_l1, by_l2)]
 few_large = torch.tensor([0.9, 0.1, 0.1])
 many_moderate = torch.tensor([0.45, 0.45, 0.45])
-
-# %%
-# Claims: L1 compared with L2
 claim(
     "L1 and L2 share at least 13 of the 16 most important filters.",
     len(better[0] & better[1]) >= 13,
@@ -320,22 +321,37 @@ predict(
     unit="points",
 )
 
+# %%
+cut = training.evaluate(ours, pictures.test, pictures)
+lost = measure.proportion_difference(cut.correct, tested.correct)
+
+# %% tags=["nbval-ignore-output", "fold"]
+# Answer: accuracy lost by zeroing the smallest 90 % of the weights
+reveal(
+    "accuracy lost by zeroing the smallest 90 % of the weights, no fine-tuning",
+    lost.estimate,
+    lost.low,
+    lost.high,
+    because="Most weights of the first linear layer are still in the range of their "
+    "random start, −0.022 to 0.022; training moved only a few of them far out. If you "
+    "zero weights that never mattered, little changes.",
+)
+
 # %% [markdown]
 # The code below tries three ways at several *sparsities* (shares of weights removed): the smallest weights of the whole
 # network, the smallest of each layer, and weights chosen at random. They are compared on validation pictures, which are
 # not used for training and not for the final test.
 
 # %%
-sparsities = [0.5, 0.7, 0.8, 0.9, 0.95, 0.98]
 ways = {
-    "smallest, whole network": lambda keep: pruning.magnitude_prune(
-        copy.deepcopy(dense), keep
-    ),
-    "smallest, layer by layer": lambda keep: pruning.magnitude_prune(
-        copy.deepcopy(dense), keep, scope="layer"
-    ),
-    "at random": lambda keep: pruning.random_prune(copy.deepcopy(dense), keep),
+    "smallest, whole network": pruning.magnitude_prune,
+    "smallest, layer by layer": partial(pruning.magnitude_prune, scope="layer"),
+    "at random": pruning.random_prune,
 }
+
+# %% tags=["fold"]
+# Numbers: validation accuracy at six sparsities
+sparsities = [0.5, 0.7, 0.8, 0.9, 0.95, 0.98]
 
 
 def validated(model):
@@ -343,8 +359,10 @@ def validated(model):
 
 
 curves = {
-    name: [validated(cut(round(total * (1 - s)))) for s in sparsities]
-    for name, cut in ways.items()
+    name: [
+        validated(way(copy.deepcopy(dense), round(total * (1 - s)))) for s in sparsities
+    ]
+    for name, way in ways.items()
 }
 
 # %% tags=["fold"]
@@ -364,26 +382,11 @@ plots.finish(
     trained="y",
 )
 
-# %% tags=["nbval-ignore-output", "fold"]
-# Answer: accuracy lost by zeroing the smallest 90 % of the weights
-cut = training.evaluate(ours, pictures.test, pictures)
-lost = measure.proportion_difference(cut.correct, tested.correct)
-reveal(
-    "accuracy lost by zeroing the smallest 90 % of the weights, no fine-tuning",
-    lost.estimate,
-    lost.low,
-    lost.high,
-    because="Most weights of the first linear layer are still in the range of their "
-    "random start, −0.022 to 0.022; training moved only a few of them far out. If you "
-    "zero weights that never mattered, little changes.",
-)
-
 # %% [markdown]
 # What to see: with one budget for the whole network (blue), accuracy stays near the dense network's up to 90 %. With
 # the same share of every layer, removing 90 % costs more than 10 points, and at random, accuracy falls below 40 %
 # there.
-
-# %% [markdown]
+#
 # Why is one budget for the whole network so much better than the same share of every layer? Prune one layer at a time
 # and leave the others dense:
 
@@ -498,6 +501,7 @@ def finetune(model, epochs=1, train=third):
     )
 
 
+# %%
 by_levels = copy.deepcopy(dense)
 steps = list(
     pruning.prune_in_levels(by_levels, keep=total // 10, count=2, finetune=finetune)
@@ -511,7 +515,8 @@ steps
 # %% [markdown]
 # These are the numbers of weights that are left after each step. How accurate are the networks?
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold"]
+# Numbers: test accuracy of the four networks
 results = {
     name: training.evaluate(model, pictures.test, pictures)
     for name, model in {
@@ -525,15 +530,6 @@ lost = {
     name: measure.proportion_difference(result.correct, tested.correct)
     for name, result in results.items()
 }
-display(
-    Table(
-        [
-            [name, f"{result.accuracy:.2f} %", None if name == "dense" else lost[name]]
-            for name, result in results.items()
-        ],
-        ["network", "test accuracy", "points lost"],
-    )
-)
 
 # %%
 # Answer: accuracy lost at 90 % sparsity, level by level
@@ -545,6 +541,16 @@ reveal(
     because="The removed weights were hardly used, and the training between the cuts "
     "repairs the rest. A negative loss is a gain. Before you credit pruning with it, "
     "look at the dense network that was trained further.",
+)
+
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: accuracy and loss of the four networks
+Table(
+    [
+        [name, f"{result.accuracy:.2f} %", None if name == "dense" else lost[name]]
+        for name, result in results.items()
+    ],
+    ["network", "test accuracy", "points lost"],
 )
 
 # %% tags=["fold"]
@@ -662,7 +668,8 @@ claim(
 #
 # $$s_t = s_f\left(1 - \left(1 - \tfrac{t}{n}\right)^3\right),\qquad s_f \text{ the final sparsity.}$$
 #
-# **Exercise (2 points).** Implement this cubic schedule.
+# **Exercise (2 points).** Implement this cubic schedule. A training loop calls it after each step, to learn which
+# share of the weights should be gone by then.
 
 
 # %% exercise="pruning.cubic_sparsity"
@@ -699,7 +706,6 @@ timings = measure.latency(
     {"dense": dense, "90 % zeros": zeros}, batch, rounds=20, budget_seconds=3
 )
 ratio = measure.ratio(timings["dense"], timings["90 % zeros"])
-print(ratio)
 
 # %% tags=["nbval-ignore-output"]
 # Answer: speed-up from 90 % of the weights masked to zero
@@ -731,8 +737,7 @@ question("pruning.masks_and_time", choice)
 # weight with the number of its column. Its kernel skips the zeros, but it has to look up every index. How much faster
 # is it? Here is the first linear layer alone, at two sparsities:
 
-# %% tags=["nbval-ignore-output"]
-warnings.filterwarnings("ignore", "Sparse CSR tensor support")  # torch calls it beta
+# %%
 weight = dense.classifier[0].weight.detach()
 features = torch.randn(2048, 32)
 faster = {}
@@ -743,8 +748,11 @@ for sparsity in (0.9, 0.98):
     runs = {"dense": lambda x, w=pruned: w @ x, "CSR": lambda x, w=csr: w @ x}
     timed = measure.latency(runs, features, rounds=30, budget_seconds=1)
     faster[sparsity] = measure.ratio(timed["dense"], timed["CSR"])
-rows = [[f"{100 * sparsity:.0f} %", ratio] for sparsity, ratio in faster.items()]
-display(Table(rows, ["zeros", "CSR compared with dense, 32 pictures"]))
+
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: the speed of CSR at two sparsities
+rows = [[f"{100 * sparsity:.0f} %", found] for sparsity, found in faster.items()]
+Table(rows, ["zeros", "CSR compared with dense, 32 pictures"])
 
 # %% [markdown]
 # The more zeros there are, the more CSR gains. The network's file gets smaller only if you compress it: then the file
@@ -754,7 +762,8 @@ display(Table(rows, ["zeros", "CSR compared with dense, 32 pictures"]))
 # the matrix, two stay. NVIDIA GPUs since Ampere (2020) have arithmetic units for it ([Mishra et al.
 # 2021](https://arxiv.org/abs/2104.08378)). On a CPU it only saves storage.
 #
-# **Exercise (3 points).** Compute the 2:4 mask.
+# **Exercise (3 points).** Compute the 2:4 mask: in every group of four, the two weights with the largest magnitudes
+# stay. The hardware skips the other two only if every group follows the pattern.
 
 
 # %% exercise="pruning.n_m_mask"
@@ -888,10 +897,8 @@ check("pruning.flatten_columns", flatten_columns)
 # half of the neurons of the first linear layer. `keep_most_important` chooses them by their L1 norms.
 
 # %%
-remove_filters, flatten_columns = (
-    yours_or_ours("pruning.remove_filters"),
-    yours_or_ours("pruning.flatten_columns"),
-)
+remove_filters = yours_or_ours("pruning.remove_filters")
+flatten_columns = yours_or_ours("pruning.flatten_columns")
 keep = channel_pruning.keep_most_important(dense, batch[:1], share=0.5)
 conv1, conv2 = dense.features[0], dense.features[3]
 linear1, linear2 = dense.classifier[0], dense.classifier[2]
@@ -905,6 +912,9 @@ with torch.no_grad():
     b3 = linear1.bias[keep["classifier.0"]]
     w4, b4 = linear2.weight[:, keep["classifier.0"]], linear2.bias
 
+# %% tags=["fold"]
+# Numbers: the network shrunk by hand, and by the library
+with torch.no_grad():
     by_hand = models.MyNet(channels=(8, 16), hidden=64).eval()
     for parameter, value in zip(
         by_hand.parameters(), (w1, b1, w2, b2, w3, b3, w4, b4), strict=True
@@ -921,6 +931,9 @@ by_library = channel_pruning.remove_channels(dense, batch[:1], keep)
 # %%
 teacher = models.trained("teacher")
 groups = dependency_graph.channel_groups(teacher, batch[:1])
+
+# %% tags=["fold"]
+# Table: channels that go together
 Table(
     [[group.size, " + ".join(group.producers)] for group in groups if group.removable],
     ["channels", "made by"],
@@ -947,7 +960,8 @@ plots.finish(
 # outputs are *concatenated*, put side by side. Each layer there has a group of its own, and the layers that read it lose
 # the matching input channels.
 
-# %%
+# %% tags=["fold"]
+# Claims: groups of channels
 widest_groups = [
     max(
         len(group.producers)
@@ -982,18 +996,10 @@ for name, model in {"MyNet": dense, "teacher": teacher}.items():
 predict("speed-up from half of the channels removed, batch 256", unit="×")
 
 # %%
-keep_three_eighths = channel_pruning.keep_most_important(dense, batch[:1], share=0.375)
-small = channel_pruning.remove_channels(dense, batch[:1], keep_three_eighths)
-before_finetuning = validated(small)
 timings = measure.latency(
-    {"dense": dense, "half": by_library, "three eighths": small},
-    batch,
-    rounds=25,
-    budget_seconds=4,
+    {"dense": dense, "half": by_library}, batch, rounds=25, budget_seconds=3
 )
-half_ratio, small_ratio = (
-    measure.ratio(timings["dense"], timings[name]) for name in ("half", "three eighths")
-)
+half_ratio = measure.ratio(timings["dense"], timings["half"])
 
 # %% tags=["nbval-ignore-output", "fold"]
 # Answer: speed-up from half of the channels removed, batch 256
@@ -1024,11 +1030,22 @@ print(f"The first ReLU and pooling take {part:.0%} of the network's time.")
 # fine-tuning repairs most of it.
 
 # %%
+three_eighths = channel_pruning.keep_most_important(dense, batch[:1], share=0.375)
+small = channel_pruning.remove_channels(dense, batch[:1], three_eighths)
+before_finetuning = validated(small)
 finetune(small, train=pictures.train)
+
+# %% tags=["fold"]
+# Numbers: accuracy and speed with three eighths of the channels
 after = training.evaluate(small, pictures.test, pictures)
 lost_structured = measure.proportion_difference(after.correct, tested.correct)
+timings = measure.latency(
+    {"dense": dense, "three eighths": small}, batch, rounds=25, budget_seconds=3
+)
+small_ratio = measure.ratio(timings["dense"], timings["three eighths"])
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: speed and accuracy without whole filters
 Table(
     [
         ["half", half_ratio, None],
@@ -1097,7 +1114,8 @@ pruning_playground(dense, pictures)
 # %% [markdown]
 # ## Summary
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: the networks of this lesson
 measure.compare(
     {"dense": dense, "90 % zeros": zeros, "3/8 of the channels": small},
     batch,
