@@ -25,7 +25,6 @@ from collections import Counter
 from pathlib import Path
 
 import onnx
-import onnxruntime
 import torch
 from IPython.display import display
 
@@ -40,6 +39,10 @@ from nnopt_lab.course.calls import (
 )
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
+from nnopt_lab.lessons.integers_for_real.measurements import (
+    graph_that_runs,
+    time_layers,
+)
 from nnopt_lab.techniques.deployment import build_engines, processor
 from nnopt_lab.techniques.deployment.onnx_files import export_onnx, quantize_onnx
 from nnopt_lab.workbench import data, measure, models, plots, training
@@ -82,23 +85,40 @@ predict("speed-up of an int8 product, layer of 1024 by 1024", unit="×")
 
 # %%
 generator = torch.Generator().manual_seed(0)
-products = {}
-for width in (256, 512, 1024, 2048):
+
+
+def time_product(width):
+    """Times of a product of 256 rows with a square matrix, in float32 and in int8."""
     a = torch.randint(-127, 128, (256, width), dtype=torch.int8, generator=generator)
     b = torch.randint(-127, 128, (width, width), dtype=torch.int8, generator=generator)
-    if width == 256:
-        exact = torch.equal(torch._int_mm(a, b).long(), a.long() @ b.long())
     x, w = a.float(), b.float()
-    kinds = {
-        "float32": lambda _, x=x, w=w: x @ w,
-        "int8": lambda _, a=a, b=b: torch._int_mm(a, b),
-    }
-    timings = measure.latency(kinds, batch[:1], rounds=9, budget_seconds=0.5)
+    kinds = {"float32": lambda _: x @ w, "int8": lambda _: torch._int_mm(a, b)}
+    return measure.latency(kinds, batch[:1], rounds=9, budget_seconds=0.5)
+
+
+# %% tags=["fold"]
+# Numbers: speed of int8 products in layers of four widths
+products = {}
+for width in (256, 512, 1024, 2048):
+    timings = time_product(width)
     products[width] = measure.ratio(timings["float32"], timings["int8"])
     # Without the instructions it is slow, and the next width takes 4 times as long.
     if timings["int8"].median > 0.05:
         break
 done = list(products)
+at = products.get(1024, products[done[-1]])
+
+# %%
+# Answer: speed-up of an int8 product, layer of 1024 by 1024
+reveal(
+    "speed-up of an int8 product, layer of 1024 by 1024",
+    at.median,
+    at.low,
+    at.high,
+    because="A register holds four times as many 8-bit as 32-bit numbers, and "
+    "instructions such as VNNI multiply and add all of them at once. AMX gains more. "
+    "Without any such instruction, int8 is often slower than float32.",
+)
 
 # %% tags=["fold"]
 # Plot: speed of int8 products
@@ -121,22 +141,10 @@ plots.finish(
     measured="xy",
 )
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output"]
+# Numbers: instructions of this processor
 found = ", ".join(processor.int8_instructions()) or "none that the system reports"
 print("instructions for 8-bit products:", found)
-at = products.get(1024, products[done[-1]])
-
-# %%
-# Answer: speed-up of an int8 product, layer of 1024 by 1024
-reveal(
-    "speed-up of an int8 product, layer of 1024 by 1024",
-    at.median,
-    at.low,
-    at.high,
-    because="A register holds four times as many 8-bit as 32-bit numbers, and "
-    "instructions such as VNNI multiply and add all of them at once. AMX gains more. "
-    "Without any such instruction, int8 is often slower than float32.",
-)
 
 # %% [markdown]
 # What to see: points above the dashed line are faster than float32. With VNNI, four numbers per lane explain a factor
@@ -193,10 +201,8 @@ check("for_real.without_zero_points", without_zero_points)
 
 # %%
 without_zero_points = yours_or_ours("for_real.without_zero_points")
-a, b = (
-    torch.randint(0, 128, (64, 300), generator=generator),
-    torch.randint(-127, 128, (300, 10), generator=generator),
-)
+a = torch.randint(0, 128, (64, 300), generator=generator)
+b = torch.randint(-127, 128, (300, 10), generator=generator)
 plain = torch._int_mm(a.to(torch.int8), b.to(torch.int8)).long()
 repaired = without_zero_points(plain, a.sum(1), b.sum(0), 57, -3, 300)
 print("plain:    ", plain[0, :4].tolist(), "…")
@@ -206,7 +212,7 @@ print("corrected:", repaired[0, :4].tolist(), "…")
 # Claims: sums of int8 products
 claim(
     "Sums of int8 products are exact.",
-    exact,
+    torch.equal(plain, a @ b),
     timing=False,
 )
 
@@ -238,15 +244,10 @@ with tempfile.TemporaryDirectory() as folder:
     path = export_onnx(net, calibration, Path(folder, "mynet.onnx"))
     path_int8 = quantize_onnx(path, calibration)
     bytes_float32, bytes_int8 = path.stat().st_size, path_int8.stat().st_size
-
-    options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath = str(Path(folder, "runs.onnx"))
-    options.log_severity_level = 3
-    onnxruntime.InferenceSession(path_int8, options, providers=["CPUExecutionProvider"])
     chains = {
         "as exported, float32": onnx.load(path).graph,
         "as quantised": onnx.load(path_int8).graph,
-        "as it runs": onnx.load(options.optimized_model_filepath).graph,
+        "as it runs": graph_that_runs(path_int8),
     }
 
 # %%
@@ -424,6 +425,9 @@ NAMES = [
     "OpenVINO int8",
 ]
 ready, missing = build_engines(net, calibration, NAMES)
+
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: engines that run here
 rows = [
     [name, measure.format_bytes(engine.bytes), f"{engine.seconds:.1f} s"]
     for name, engine in ready.items()
@@ -442,13 +446,17 @@ if missing:
 classes = {}
 with torch.inference_mode():
     inputs = pictures.to_input(pictures.test.images)
-for name, engine in ready.items():
-    classes[name] = torch.cat([engine(part).argmax(1) for part in inputs.split(250)])
+    for name, engine in ready.items():
+        answers = [engine(part).argmax(1) for part in inputs.split(250)]
+        classes[name] = torch.cat(answers)
 right = {name: chosen == pictures.test.labels for name, chosen in classes.items()}
 lost = {
     name: measure.proportion_difference(right[name], right["eager float32"])
     for name in ready
 }
+
+# %% tags=["fold"]
+# Numbers: engines compared with eager float32
 same = {
     name: (chosen == classes["eager float32"]).float().mean().item()
     for name, chosen in classes.items()
@@ -499,9 +507,39 @@ timings = {
 }
 
 
+# %% tags=["fold"]
+# Numbers: the fastest int8 engine
 def gain(name, over, size):
     return measure.ratio(timings[size][over], timings[size][name])
 
+
+best = max(int8, key=lambda name: gain(name, "eager float32", 256).median)
+partner = {
+    "PT2E int8": "compiled float32",
+    "ONNX Runtime int8": "ONNX Runtime float32",
+    "OpenVINO int8": "OpenVINO float32",
+}
+whole, own = gain(best, "eager float32", 256), gain(best, partner[best], 256)
+
+# %%
+# Answer: speed-up of the fastest int8 engine over eager, batch 256
+reveal(
+    "speed-up of the fastest int8 engine over eager, batch 256",
+    whole.median,
+    whole.low,
+    whole.high,
+    because=f"That is {best}. Before you credit integers with this, compare it "
+    "with its own float32.",
+)
+reveal(
+    "its speed-up over its own float32, batch 256",
+    own.median,
+    own.low,
+    own.high,
+    because="The rest is layout, fused loops and better pooling, which float32 "
+    "also gets from this engine. And products are only a part of the network's "
+    "time.",
+)
 
 # %% tags=["fold", "nbval-ignore-output"]
 # Table: speed of all engines
@@ -561,14 +599,8 @@ plots.finish(
 # float32. The dotted line is channels-last float32, so only the part of a bar beyond it is due to more than the layout.
 # At batch 1, on the left, the engine usually matters more than the number format.
 
-# %% tags=["nbval-ignore-output"]
-best = max(int8, key=lambda name: gain(name, "eager float32", 256).median)
-partner = {
-    "PT2E int8": "compiled float32",
-    "ONNX Runtime int8": "ONNX Runtime float32",
-    "OpenVINO int8": "OpenVINO float32",
-}
-whole, own = gain(best, "eager float32", 256), gain(best, partner[best], 256)
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: causes of the speed-up
 display(
     Table(
         [[name, gain(name, partner[name], 256)] for name in int8],
@@ -585,26 +617,6 @@ display(
         [[what, f"{factor.median:.1f}×"] for what, factor in factors.items()],
         ["factor due to", f"{best} compared with eager"],
     )
-)
-
-# %%
-# Answer: speed-up of the fastest int8 engine over eager, batch 256
-reveal(
-    "speed-up of the fastest int8 engine over eager, batch 256",
-    whole.median,
-    whole.low,
-    whole.high,
-    because=f"That is {best}. Before you credit integers with this, compare it "
-    "with its own float32.",
-)
-reveal(
-    "its speed-up over its own float32, batch 256",
-    own.median,
-    own.low,
-    own.high,
-    because="The rest is layout, fused loops and better pooling, which float32 "
-    "also gets from this engine. And products are only a part of the network's "
-    "time.",
 )
 
 # %%
@@ -645,43 +657,15 @@ for layout, memory_format in (
     ("NHWC", torch.channels_last),
 ):
     model = models.trained("mynet").to(memory_format=memory_format)
-    x, spent[layout] = batch.to(memory_format=memory_format), {}
-    for place, layer in enumerate(
-        (*model.features, torch.nn.Flatten(), *model.classifier)
-    ):
-        timed = measure.latency({"layer": layer}, x, rounds=8, budget_seconds=0.2)
-        milliseconds = 1000 * timed["layer"].median
-        spent[layout][f"{place} {type(layer).__name__}"] = milliseconds
-        with torch.inference_mode():
-            x = layer(x)
-
+    spent[layout] = time_layers(model, batch.to(memory_format=memory_format))
 
 # %% tags=["fold"]
 # Numbers: time by kind of layer
-def kind_of(layer):
-    return next(
-        (k for k in ("Conv2d", "MaxPool2d", "ReLU", "Linear") if k in layer), "flatten"
-    )
-
-
+KINDS = ("Conv2d", "MaxPool2d", "ReLU", "Linear")
 by_kind = {layout: Counter() for layout in spent}
 for layout, layers in spent.items():
     for layer, ms in layers.items():
-        by_kind[layout][kind_of(layer)] += ms
-
-# %% tags=["fold"]
-# Plot: time by part of the network
-fig, ax = plots.figure(height=2.2)
-plots.stages(ax, {layout: dict(kinds) for layout, kinds in by_kind.items()})
-ax.set(xlabel="milliseconds for 256 pictures, one thread")
-plots.legend(fig)
-pooling = {layout: kinds["MaxPool2d"] for layout, kinds in by_kind.items()}
-plots.finish(
-    fig,
-    f"Pooling takes {pooling['NCHW']:.1f} ms in NCHW and {pooling['NHWC']:.1f} ms in "
-    "NHWC; the convolutions change less.",
-    measured="x",
-)
+        by_kind[layout][next((k for k in KINDS if k in layer), "flatten")] += ms
 
 # %% tags=["nbval-ignore-output"]
 # Answer: share of max-pooling in the time of eager, NCHW, batch 256
@@ -695,6 +679,20 @@ reveal(
     because="Pooling multiplies nothing. In NCHW its four values are in two rows of "
     "one channel, so torch compares them one window at a time. In NHWC the channels of "
     "a pixel are next to each other, and a vector register compares up to 16 at once.",
+)
+
+# %% tags=["fold"]
+# Plot: time by part of the network
+fig, ax = plots.figure(height=2.2)
+plots.stages(ax, {layout: dict(kinds) for layout, kinds in by_kind.items()})
+ax.set(xlabel="milliseconds for 256 pictures, one thread")
+plots.legend(fig)
+pooling = {layout: kinds["MaxPool2d"] for layout, kinds in by_kind.items()}
+plots.finish(
+    fig,
+    f"Pooling takes {pooling['NCHW']:.1f} ms in NCHW and {pooling['NHWC']:.1f} ms in "
+    "NHWC; the convolutions change less.",
+    measured="x",
 )
 
 # %% [markdown]
@@ -739,15 +737,21 @@ network_gain(0.5, 4.0)
 # If a kernel that took half of the time becomes 4 times as fast, the network becomes only 1.6 times as fast. Now
 # compute this with the shares measured above:
 
-# %% tags=["nbval-ignore-output"]
+# %%
 kernel = products[done[-1]].median
-rows = []
-for layout, kinds in by_kind.items():
-    part = (kinds["Conv2d"] + kinds["Linear"]) / kinds.total()
-    expected = network_gain(part, kernel)
-    rows.append([layout, f"{100 * part:.0f} %", f"{expected:.2f}×"])
+parts = {
+    layout: (kinds["Conv2d"] + kinds["Linear"]) / kinds.total()
+    for layout, kinds in by_kind.items()
+}
+expected = {layout: network_gain(part, kernel) for layout, part in parts.items()}
+
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: expected speed-up of the network
 Table(
-    rows,
+    [
+        [layout, f"{100 * part:.0f} %", f"{expected[layout]:.2f}×"]
+        for layout, part in parts.items()
+    ],
     [
         "layout",
         "products' share of the time",
@@ -775,6 +779,8 @@ def three_maxima(q):
     return torch.maximum(upper, lower)
 
 
+# %% tags=["fold"]
+# Numbers: four ways to pool
 pools = {
     "float32, NCHW": lambda _: torch.nn.functional.max_pool2d(nchw, 2),
     "float32, NHWC": lambda _: torch.nn.functional.max_pool2d(nhwc, 2),
@@ -783,8 +789,6 @@ pools = {
     ),
     "int8, three maxima": lambda _: three_maxima(whole_numbers),
 }
-
-# %%
 pooled = [
     pools[name](None) for name in ("int8, as PT2E calls it", "int8, three maxima")
 ]
@@ -813,10 +817,6 @@ plots.finish(
 
 # %% tags=["fold"]
 # Claims: where the speed comes from
-parts = {
-    layout: (kinds["Conv2d"] + kinds["Linear"]) / kinds.total()
-    for layout, kinds in by_kind.items()
-}
 claim(
     "Pooling takes more than a third of eager's time.",
     share["NCHW"] > 33,
@@ -973,19 +973,29 @@ def break_even(build_ms, slow_ms, fast_ms):
 # %%
 check("for_real.break_even", break_even)
 
-# %% tags=["nbval-ignore-output"]
+# %%
 break_even = yours_or_ours("for_real.break_even")
-slow, rows = timings[256]["eager float32"].median, []
-for name, engine in ready.items():
-    if name != "eager float32":
-        # In microseconds, so that integers are exact enough.
-        batches = break_even(
-            round(1e6 * engine.seconds),
-            round(1e6 * slow),
-            round(1e6 * timings[256][name].median),
-        )
-        paid = f"{batches:,}" if batches >= 0 else "never"
-        rows.append([name, f"{engine.seconds:.1f} s", paid])
+slow = timings[256]["eager float32"].median
+batches = {
+    name: break_even(  # in whole microseconds
+        round(1e6 * engine.seconds),
+        round(1e6 * slow),
+        round(1e6 * timings[256][name].median),
+    )
+    for name, engine in ready.items()
+}
+
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: batches until an engine has paid off
+rows = [
+    [
+        name,
+        f"{ready[name].seconds:.1f} s",
+        f"{count:,}" if count >= 0 else "never",
+    ]
+    for name, count in batches.items()
+    if name != "eager float32"
+]
 Table(rows, ["engine", "built in", "batches to pay off"])
 
 # %% [markdown]
@@ -1019,18 +1029,24 @@ def choose_engine(names, ms, kib, lost, kib_limit, lost_limit):
 # %%
 check("for_real.choose_engine", choose_engine)
 
-# %% tags=["nbval-ignore-output"]
+# %%
 choose_engine = yours_or_ours("for_real.choose_engine")
-chosen, rows = {}, []
+engines = list(ready)
+kib = [engine.bytes / 1024 for engine in ready.values()]
+points = [lost[name].estimate for name in engines]
+chosen = {}
 for size in sizes:
+    times = [1000 * timings[size][name].median for name in engines]
+    chosen[size] = choose_engine(engines, times, kib, points, 300, 0.5)
+
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: the engine within the limits
+rows = []
+for size, within in chosen.items():
     times = [1000 * timings[size][name].median for name in ready]
-    kib, points = (
-        [engine.bytes / 1024 for engine in ready.values()],
-        [lost[name].estimate for name in ready],
+    rows.append(
+        [size, within, choose_engine(list(ready), times, kib, points, 1e4, 0.5)]
     )
-    chosen[size] = choose_engine(list(ready), times, kib, points, 300, 0.5)
-    free = choose_engine(list(ready), times, kib, points, 10_000, 0.5)
-    rows.append([size, chosen[size], free])
 Table(rows, ["batch", "engine within 300 KiB", "without a limit on size"])
 
 # %%
