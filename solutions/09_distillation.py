@@ -85,14 +85,11 @@ table = measure.compare(
     rounds=15,
     budget_seconds=2,
 )
-of_teacher, of_student = table.rows
-faster = of_student["ratio"]
-
-# %% tags=["nbval-ignore-output"]
-table
 
 # %% tags=["nbval-ignore-output"]
 # Answer: speed-up of the student over the teacher, batch 256
+of_teacher, of_student = table.rows
+faster = of_student["ratio"]
 reveal(
     "speed-up of the student over the teacher, batch 256",
     faster[256].median,
@@ -102,6 +99,9 @@ reveal(
     "nothing, take a large part of it. The teacher is almost all convolutions, and "
     "those are what processors do best.",
 )
+
+# %% tags=["nbval-ignore-output"]
+table
 
 # %% tags=["fold"]
 # Claims: teacher and student
@@ -171,11 +171,13 @@ def soft_targets(logits, temperature):
 # %%
 check("distillation.soft_targets", soft_targets)
 
-# %% tags=["fold"]
-# Plot: the teacher's probabilities at two temperatures
+# %%
 soft_targets = yours_or_ours("distillation.soft_targets")
 with measure.inference(teacher):
     said = teacher(pictures.to_input(pictures.test.images))
+
+# %% tags=["fold"]
+# Plot: the teacher's probabilities at two temperatures
 places = [9, 15, 17]
 fig, axes = plots.figure(nrows=3, ncols=3, height=8, width_ratios=(1, 2, 2))
 for row, place in zip(axes, places, strict=True):
@@ -329,11 +331,12 @@ temperatures = [1, 2, 4, 8, 16, 32, 64]
 sizes = {"with T²": [], "without": []}
 for temperature in temperatures:
     logits = first.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(
-        soft_loss(logits, said[:500], float(temperature)), logits
-    )
-    sizes["with T²"].append(gradient.norm().item())
-    sizes["without"].append(gradient.norm().item() / temperature**2)
+    soft_loss(logits, said[:500], float(temperature)).backward()
+    sizes["with T²"].append(logits.grad.norm().item())
+    sizes["without"].append(logits.grad.norm().item() / temperature**2)
+
+# %% tags=["fold"]
+# Numbers: the gradient of the cross-entropy with the labels
 logits = first.clone().requires_grad_()
 (gradient,) = torch.autograd.grad(
     nn.functional.cross_entropy(logits, pictures.test.labels[:500]), logits
@@ -419,23 +422,29 @@ question("distillation.too_strong", answer)
 # memory. The file's name depends on the teacher and on the pictures: if you change either, the teacher runs again.
 # Let's count on how many pictures it runs:
 
-# %%
+# %% tags=["fold"]
+# Numbers: a counter of the pictures on which the teacher runs
 folder = Path(tempfile.mkdtemp())
 few = pictures.train[:1_000]
 asked = []
 counter = teacher.register_forward_hook(
     lambda module, inputs, output: asked.append(len(inputs[0]))
 )
-distillation.cached_logits(teacher, few, pictures, folder)
-distillation.cached_logits(teacher, few, pictures, folder)
-computed = [sum(asked)]
 changed = copy.deepcopy(teacher)
 with torch.no_grad():
     changed.head.bias[0] += 1e-3
-distillation.cached_logits(changed, few, pictures, folder)
+
+# %%
+distillation.cached_logits(teacher, few, pictures, folder)
+distillation.cached_logits(teacher, few, pictures, folder)
+computed = [sum(asked)]
+distillation.cached_logits(changed, few, pictures, folder)  # another bias
 computed.append(sum(asked))
 distillation.cached_logits(teacher, pictures.train[1:1_001], pictures, folder)
 computed.append(sum(asked))
+
+# %% tags=["fold"]
+# Numbers: files of the cache
 counter.remove()
 files = list(folder.iterdir())
 print(f"{len(files)} files of {files[0].stat().st_size:,} bytes each")
@@ -469,26 +478,21 @@ predict("teacher without labels, compared with 1,000 labels", unit="points")
 
 # %%
 unlabelled = data.Split(*draw_shapes(18_000, seed=1_000))
+soft = distillation.distillation_loss(temperature=4.0, soft_share=1.0)
 ways = {
     "1,000 labels": (few, None),
-    "the same 1,000, teacher": (few, distillation.distillation_loss(4.0, 1.0)),
-    "18,000 unlabelled, teacher": (
-        unlabelled,
-        distillation.distillation_loss(4.0, 1.0),
-    ),
+    "the same 1,000, teacher": (few, soft),
+    "18,000 unlabelled, teacher": (unlabelled, soft),
 }
 
+
 # %%
-small, on_its_own = {}, None
-for name, (split, loss) in ways.items():
+def student_of(split, loss, name):
+    """A `MyNet` that sees 18,000 pictures, with the teacher's logits if it has a loss."""
     torch.manual_seed(0)
     model = models.MyNet().to(memory_format=torch.channels_last)
-    loader = (
-        distillation.cached_teacher_loader(
-            teacher, split, pictures, folder, batch_size=128
-        )
-        if loss
-        else None
+    loader = loss and distillation.cached_teacher_loader(
+        teacher, split, pictures, folder, batch_size=128
     )
     recipes.one_cycle(
         model,
@@ -501,6 +505,14 @@ for name, (split, loss) in ways.items():
         train=split,
         description=name,
     )
+    return model
+
+
+# %% tags=["fold"]
+# Numbers: accuracies of the three students
+small, on_its_own = {}, None
+for name, (split, loss) in ways.items():
+    model = student_of(split, loss, name)
     small[name] = training.evaluate(model, pictures.test, pictures)
     # Only of the first student.
     on_its_own = on_its_own or training.evaluate(model, few, pictures).accuracy
@@ -508,13 +520,6 @@ gains = {
     name: measure.proportion_difference(small["1,000 labels"].correct, seen.correct)
     for name, seen in list(small.items())[1:]
 }
-
-# %% tags=["nbval-ignore-output"]
-rows = [
-    [name, f"{seen.accuracy:.1f} %", gains.get(name) and f"{gains[name]}"]
-    for name, seen in small.items()
-]
-display(Table(rows, ["student of", "accuracy", "points above 1,000 labels"]))
 gain = gains["18,000 unlabelled, teacher"]
 
 # %% tags=["nbval-ignore-output"]
@@ -527,6 +532,14 @@ reveal(
     because="The student memorises a small number of pictures. What it lacks is not "
     "better targets but more pictures, and the teacher can label any of them.",
 )
+
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: accuracy of the three students
+rows = [
+    [name, f"{seen.accuracy:.1f} %", gains.get(name) and f"{gains[name]}"]
+    for name, seen in small.items()
+]
+display(Table(rows, ["student of", "accuracy", "points above 1,000 labels"]))
 
 # %%
 # Claims: few labels, many pictures
@@ -621,27 +634,13 @@ clothes = recorded("distillation_fashion", live=LIVE)["result"]
 verdicts = yours_or_ours("distillation.verdicts")
 
 
+# %% tags=["fold"]
+# Numbers: functions that compute and show gains over the control
 def ahead(alone, accuracies):
     """A method's gain over the control: mean, verdict, and ends of the interval."""
     gains = torch.tensor(accuracies) - torch.tensor(alone)
     mean, reach = gains.mean().item(), 4.303 * gains.std().item() / len(gains) ** 0.5
     return mean, verdicts(alone, [accuracies])[0], mean - reach, mean + reach
-
-
-# %% tags=["fold"]
-# Table: functions that show gains over the control
-def rows_of(results, gained, control="labels"):
-    """The rows of a table: the control, then each method with its gain."""
-    mean = {name: f"{sum(of) / len(of):.2f} %" for name, of in results.items()}
-    rows = [[control, mean[control], None, None, None]]
-    for name, (gain, verdict, low, high) in gained.items():
-        interval = f"{low:+.2f} to {high:+.2f}"
-        rows.append([name, mean[name], f"{gain:+.2f}", interval, verdict])
-    return rows
-
-
-def heads_of(control="labels"):
-    return ["targets", "mean", f"points above “{control}”", "95 % interval", "verdict"]
 
 
 def gains_over(results, control="labels"):
@@ -653,18 +652,30 @@ def gains_over(results, control="labels"):
     }
 
 
-def against(results, control="labels", caption="", teacher=None):
-    """Show each method's gain over the control as a table, and return it."""
-    gained = gains_over(results, control)
-    rows = rows_of(results, gained, control)
+def rows_of(results, control="labels"):
+    """The rows of a table: the control, then each method with its gain."""
+    mean = {name: f"{sum(of) / len(of):.2f} %" for name, of in results.items()}
+    rows = [[control, mean[control], None, None, None]]
+    for name, (gain, verdict, low, high) in gains_over(results, control).items():
+        interval = f"{low:+.2f} to {high:+.2f}"
+        rows.append([name, mean[name], f"{gain:+.2f}", interval, verdict])
+    return rows
+
+
+def heads_of(control="labels"):
+    return ["targets", "mean", f"points above “{control}”", "95 % interval", "verdict"]
+
+
+def show_gains(results, control="labels", caption="", teacher=None):
+    """Show each method's gain over the control as a table."""
+    rows = rows_of(results, control)
     if teacher is not None:
         rows.insert(0, ["teacher", f"{teacher:.2f} %", None, None, None])
     display(Table(rows, heads_of(control), caption))
-    return gained
 
 
 # %%
-on_clothes = against(clothes["accuracy"], teacher=clothes["teacher"])
+on_clothes = gains_over(clothes["accuracy"])
 
 # %%
 # Answer: teacher compared with labels, clothes
@@ -675,6 +686,9 @@ reveal(
     because="The teacher is only 1.4 points better than the student with labels. So "
     "there is little to gain, and three seeds cannot show a part of so little.",
 )
+
+# %%
+show_gains(clothes["accuracy"], teacher=clothes["teacher"])
 
 # %% [markdown]
 # So the right answer here is: *no gain that the data can show*. The mean is 0.1 points higher, the interval goes from
@@ -896,7 +910,8 @@ claim(
 
 # %%
 methods = recorded("distillation_methods", live=LIVE)["result"]
-of_method = against(methods["accuracy"], teacher=methods["teacher"])
+of_method = gains_over(methods["accuracy"])
+show_gains(methods["accuracy"], teacher=methods["teacher"])
 
 # %% tags=["fold"]
 # Plot: accuracy of eight losses
@@ -1011,6 +1026,9 @@ predict("share of the gap closed without labels", unit="%")
 
 # %%
 by_pictures = recorded("distillation_pictures", live=LIVE)["result"]
+
+# %% tags=["fold"]
+# Numbers: accuracies by pictures and targets
 table = {
     "own, labels": by_pictures["accuracy"]["own, labels"],
     "own, teacher": by_pictures["accuracy"]["own, teacher"],
@@ -1020,25 +1038,7 @@ table = {
     "drawn, teacher": by_pictures["accuracy"]["drawn, teacher"],
     "clothes, teacher": by_pictures["accuracy"]["clothes, teacher"],
 }
-of_pictures = against(table, control="views, labels")
 mean = {name: sum(values) / len(values) for name, values in table.items()}
-
-# %% tags=["fold"]
-# Plot: accuracy by pictures and targets
-fig, ax = plots.figure(height=3.6)
-colors = {
-    name: plots.REFERENCE if name.endswith("labels") else plots.BLUE for name in table
-}
-runs = {name: values for name, values in table.items() if "clothes" not in name}
-plots.seeds(ax, runs, colors)
-ax.axvline(by_pictures["teacher"], color=violet, label="the teacher's own accuracy")
-ax.set(xlabel="test accuracy, %")
-plots.legend(fig)
-plots.finish(
-    fig,
-    "Accuracy by the pictures trained on: drawn pictures bring labels and teacher "
-    "equally close to the teacher's accuracy.",
-)
 
 # %%
 # Answer: share of the gap closed without labels
@@ -1058,6 +1058,26 @@ reveal(
     because="The teacher's output for a new picture is worth about as much as a label. "
     "With true labels the drawn pictures do just as well: what MyNet lacked was "
     "neither size nor soft targets, but pictures.",
+)
+
+# %%
+show_gains(table, control="views, labels")
+
+# %% tags=["fold"]
+# Plot: accuracy by pictures and targets
+fig, ax = plots.figure(height=3.6)
+colors = {
+    name: plots.REFERENCE if name.endswith("labels") else plots.BLUE for name in table
+}
+runs = {name: values for name, values in table.items() if "clothes" not in name}
+plots.seeds(ax, runs, colors)
+ax.axvline(by_pictures["teacher"], color=violet, label="the teacher's own accuracy")
+ax.set(xlabel="test accuracy, %")
+plots.legend(fig)
+plots.finish(
+    fig,
+    "Accuracy by the pictures trained on: drawn pictures bring labels and teacher "
+    "equally close to the teacher's accuracy.",
 )
 
 # %% [markdown]
@@ -1146,7 +1166,7 @@ question("distillation.try_first", choice)
 sizes = recorded("distillation_sizes", live=LIVE)["result"]
 heat = recorded("distillation_temperatures", live=LIVE)["result"]
 for name, accuracies in sizes["accuracy"].items():
-    against(accuracies, caption=f"Student: {name}")
+    show_gains(accuracies, caption=f"Student: {name}")
 
 # %% tags=["fold"]
 # Plot: the teacher's size and the temperature
@@ -1259,13 +1279,27 @@ predict("teacher on new pictures compared with labels, 2 bits", unit="points")
 
 # %%
 compressed = recorded("distillation_compressed", live=LIVE)["result"]
+recovered = {
+    kind: gains_over(accuracies) for kind, accuracies in compressed["accuracy"].items()
+}
+
+# %%
+# Answer: teacher on new pictures compared with labels, 2 bits
+reveal(
+    "teacher on new pictures compared with labels, 2 bits",
+    recovered["quantised"]["teacher, new pictures"][0],
+    *recovered["quantised"]["teacher, new pictures"][2:],
+    because="As in section 7: on pictures that the network knows, the teacher adds "
+    "nothing to the labels. On new ones it does.",
+)
+
+# %% tags=["fold"]
+# Table: accuracy after compression
 print(f"before: {compressed['before']} %")
-recovered, rows = {}, []
+rows = []
 for kind, accuracies in compressed["accuracy"].items():
-    left = compressed["compressed"][kind]
-    recovered[kind] = gains_over(accuracies)
-    group = f"{kind}: {left} % before"
-    rows += [[group, *row] for row in rows_of(accuracies, recovered[kind])]
+    group = f"{kind}: {compressed['compressed'][kind]} % before"
+    rows += [[group, *row] for row in rows_of(accuracies)]
 Table(rows, ["network", *heads_of()])
 
 # %% tags=["fold"]
@@ -1283,16 +1317,6 @@ plots.finish(
     fig,
     "Accuracy after compression in four panels: the teacher on new pictures leads "
     "when it is quantised or halved.",
-)
-
-# %%
-# Answer: teacher on new pictures compared with labels, 2 bits
-reveal(
-    "teacher on new pictures compared with labels, 2 bits",
-    recovered["quantised"]["teacher, new pictures"][0],
-    *recovered["quantised"]["teacher, new pictures"][2:],
-    because="As in section 7: on pictures that the network knows, the teacher adds "
-    "nothing to the labels. On new ones it does.",
 )
 
 # %% [markdown]
@@ -1376,7 +1400,8 @@ distillation_playground(teacher, student, pictures)
 # The last table compares all networks of this lesson. The accuracies of the smaller teachers and of the tiny student
 # are the recorded ones of section 8 (one pass for the tiny student).
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: all networks of this lesson
 others = {
     "middle teacher": models.Teacher((16, 32, 64)),
     "small teacher": models.Teacher((8, 16, 32)),

@@ -50,6 +50,7 @@ from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import live_or_recorded, recorded
 from nnopt_lab.lessons.parallelism import experiments
+from nnopt_lab.lessons.parallelism.measurements import time_epochs, time_in_turns
 from nnopt_lab.lessons.parallelism.photographs import Photographs
 from nnopt_lab.lessons.parallelism.playground import scaling_playground
 from nnopt_lab.techniques.parallelism import amdahl, launching
@@ -92,20 +93,31 @@ def on_threads(model, count):
 # %%
 counts = sorted({1, 2, cores, 2 * cores})
 sizes = (1, 16, 128)
+models_on = {n: on_threads(net, n) for n in counts}
 swept = {
-    size: measure.latency(
-        {n: on_threads(net, n) for n in counts},
-        batch[:size],
-        rounds=12,
-        budget_seconds=0.5,
-    )
+    size: measure.latency(models_on, batch[:size], rounds=12, budget_seconds=0.5)
     for size in sizes
 }
+
+# %% tags=["fold"]
+# Numbers: speed-up by number of threads
 gains = {
     size: {n: measure.ratio(timings[1], timings[n]) for n in counts}
     for size, timings in swept.items()
 }
 torch.set_num_threads(cores)
+
+# %% tags=["nbval-ignore-output"]
+# Answer: speed-up by a second thread, batch 128
+two = gains[128][2]
+reveal(
+    "speed-up by a second thread, batch 128",
+    two.median,
+    two.low,
+    two.high,
+    because="Not all of a network can be divided. Each operator starts on one thread "
+    "and waits for its slowest part, and the two threads share caches and memory.",
+)
 
 # %% tags=["fold"]
 # Plot: speed over the number of threads
@@ -130,18 +142,6 @@ plots.finish(
 # %% [markdown]
 # What to see: the more pictures, the closer the curve comes to the dashed line, the ideal. To the right of the dotted
 # line, the number of cores, more threads gain little or nothing.
-
-# %% tags=["nbval-ignore-output"]
-# Answer: speed-up by a second thread, batch 128
-two = gains[128][2]
-reveal(
-    "speed-up by a second thread, batch 128",
-    two.median,
-    two.low,
-    two.high,
-    because="Not all of a network can be divided. Each operator starts on one thread "
-    "and waits for its slowest part, and the two threads share caches and memory.",
-)
 
 
 # %% tags=["fold"]
@@ -204,16 +204,20 @@ check("parallel.serial_share", serial_share)
 # From the times with one and with several threads, you can predict what a machine with more cores would do. The next
 # plot does so for your machine.
 
-# %% tags=["fold"]
-# Plot: Amdahl's law, fitted
+# %%
 serial_share = yours_or_ours("parallel.serial_share")
 at = max(2, cores)
 shares = {
-    size: min(
-        1.0, max(0.0, serial_share(swept[size][1].median, swept[size][at].median, at))
-    )
+    size: serial_share(swept[size][1].median, swept[size][at].median, at)
     for size in sizes
 }
+
+# %% tags=["fold"]
+# Numbers: shares within 0 and 1
+shares = {size: min(1.0, max(0.0, share)) for size, share in shares.items()}
+
+# %% tags=["fold"]
+# Plot: Amdahl's law, fitted
 fig, (left, right) = plots.figure(ncols=2)
 up_to = [n for n in counts if n <= cores]
 many = [2**p for p in range(7)]
@@ -245,7 +249,8 @@ plots.finish(
     measured="xy",
 )
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: serial share by batch size
 Table(
     [
         [
@@ -310,13 +315,27 @@ with ThreadPoolExecutor(2) as pool:
     }
     served = measure.latency(ways, batch, rounds=12, budget_seconds=1.2)
 torch.set_num_threads(cores)
+
+# %% tags=["nbval-ignore-output"]
+# Answer: speed-up by two requests at a time
+side_by_side = measure.ratio(
+    served["one at a time, 2 threads"], served["two at a time, 1 thread each"]
+)
+reveal(
+    "speed-up by two requests at a time",
+    side_by_side.median,
+    side_by_side.low,
+    side_by_side.high,
+    because="Requests are independent: no operator is divided, and no thread waits for "
+    "another. All they share is memory and, between operators, Python's lock.",
+)
+
+# %% tags=["fold"]
+# Plot: requests per second
 at_once = {
     name: measure.ratio(served["one at a time, 1 thread"], timing)
     for name, timing in served.items()
 }
-
-# %% tags=["fold"]
-# Plot: requests per second
 fig, ax = plots.figure(height=2.4)
 plots.bars(ax, at_once, colors=plots.BLUE, reference=1)
 ax.set(xlabel="requests per second, compared with one at a time on one thread")
@@ -332,20 +351,6 @@ plots.finish(
 # %% [markdown]
 # What to see: the second and the third bar both use two cores. If the third is longer, two requests side by side are
 # the better use of them.
-
-# %% tags=["nbval-ignore-output"]
-# Answer: speed-up by two requests at a time
-side_by_side = measure.ratio(
-    served["one at a time, 2 threads"], served["two at a time, 1 thread each"]
-)
-reveal(
-    "speed-up by two requests at a time",
-    side_by_side.median,
-    side_by_side.low,
-    side_by_side.high,
-    because="Requests are independent: no operator is divided, and no thread waits for "
-    "another. All they share is memory and, between operators, Python's lock.",
-)
 
 # %% tags=["fold"]
 # Claims: several requests at once
@@ -410,29 +415,29 @@ def step(x, y):
     optimizer.step()
 
 
-def each_batch(loader):
-    """A function that only reads all batches of a loader."""
-    return lambda: [None for _ in loader]
-
-
 # %%
 order = torch.randperm(64, generator=torch.Generator().manual_seed(0))
 todo = {
     "moved once": lambda: (inputs[order], few.labels[order]),
-    "a batch at a time": each_batch(data.loader(few, pictures, 64)),
-    "a picture at a time": each_batch(DataLoader(data.Batches(few, pictures), 64)),
-    "from JPEG files": each_batch(DataLoader(files, 64)),
+    "a batch at a time": lambda: list(data.loader(few, pictures, 64)),
+    "a picture at a time": lambda: list(DataLoader(data.Batches(few, pictures), 64)),
+    "from JPEG files": lambda: list(DataLoader(files, 64)),
     "training step": lambda: step(inputs, few.labels),
 }
-samples = {name: [] for name in todo}
-for _ in range(7):  # in turns; the first round is a warm-up
-    for name, call in todo.items():
-        started = time.perf_counter()
-        call()
-        samples[name].append(time.perf_counter() - started)
-reading = {
-    name: measure.Timing(tuple(values[1:]), 64) for name, values in samples.items()
-}
+reading = time_in_turns(todo, pictures=64)
+
+# %% tags=["nbval-ignore-output"]
+# Answer: reading 64 JPEG files, compared with training on them
+expense = measure.ratio(reading["from JPEG files"], reading["training step"])
+reveal(
+    "reading 64 JPEG files, compared with training on them",
+    expense.median,
+    expense.low,
+    expense.high,
+    because="The network is small and the photographs are large: most of their pixels "
+    "are decoded only to be thrown away. With large networks it is the other way "
+    "round.",
+)
 
 # %% tags=["fold"]
 # Plot: time to read and to train
@@ -447,19 +452,6 @@ plots.finish(
     f"training step {milliseconds['training step']:.1f} ms; reading from memory is "
     "much faster.",
     measured="x",
-)
-
-# %% tags=["nbval-ignore-output"]
-# Answer: reading 64 JPEG files, compared with training on them
-expense = measure.ratio(reading["from JPEG files"], reading["training step"])
-reveal(
-    "reading 64 JPEG files, compared with training on them",
-    expense.median,
-    expense.low,
-    expense.high,
-    because="The network is small and the photographs are large: most of their pixels "
-    "are decoded only to be thrown away. With large networks it is the other way "
-    "round.",
 )
 
 # %% [markdown]
@@ -509,51 +501,36 @@ predict("start of the first worker", unit="s")
 
 # %%
 some = pictures.train[:256]
+in_batches = BatchSampler(SequentialSampler(some), 64, drop_last=False)
 sources = {
     "a batch at a time": (
         data.Batches(some, pictures),
-        {"sampler": BatchSampler(SequentialSampler(some), 64, False)},
+        {"sampler": in_batches, "batch_size": None},
     ),
-    "from JPEG files": (Photographs(some, pictures), {}),
+    "from JPEG files": (Photographs(some, pictures), {"batch_size": 64}),
 }
 
 
+# %%
 def loader_of(name, workers):
     """A loader of one of the sources, read by this many worker processes."""
     dataset, options = sources[name]
-    if workers:
-        options = options | {
-            "num_workers": workers,
-            "multiprocessing_context": launching.worker_context(),
-        }
     return DataLoader(
         dataset,
-        batch_size=None if "sampler" in options else 64,
+        num_workers=workers,
+        multiprocessing_context=launching.worker_context() if workers else None,
         persistent_workers=workers > 0,
         **options,
     )
 
 
 # %%
-def timed(name, workers):
-    """Seconds until the workers' first batch, and of the better of two later epochs."""
-    loader = loader_of(name, workers)
-    start, seconds = 0.0, []
-    if workers:
-        started = time.perf_counter()
-        for _ in loader:
-            start = start or time.perf_counter() - started
-    for _ in range(2):
-        started = time.perf_counter()
-        for x, y in loader:
-            step(x, y)
-        seconds.append(time.perf_counter() - started)
-    return start, min(seconds)
-
-
-first_start, _ = timed("a batch at a time", 1)
+first_start, _ = time_epochs(loader_of("a batch at a time", 1), step)
 epochs = {
-    name: {workers: timed(name, workers) for workers in (0, 1, 2)} for name in sources
+    name: {
+        workers: time_epochs(loader_of(name, workers), step) for workers in (0, 1, 2)
+    }
+    for name in sources
 }
 torch.set_num_threads(cores)
 
@@ -566,7 +543,8 @@ reveal(
     "workers are copies of the server, which has already done so.",
 )
 
-# %%
+# %% tags=["fold"]
+# Numbers: the formula's prediction for each loader
 epoch_seconds = yours_or_ours("parallel.epoch_seconds")
 compute = reading["training step"].median
 rows, formula = {}, {}
@@ -586,7 +564,7 @@ ax.plot(
     range(len(rows)),
     "D",
     color=plots.ORANGE,
-    label="your formula",
+    label="formula",
 )
 ax.set(xlabel="seconds")
 plots.legend(fig)
@@ -678,7 +656,8 @@ def sampler_positions(length, processes, rank):
 # %%
 check("parallel.sampler_positions", sampler_positions)
 
-# %%
+# %% tags=["fold"]
+# Numbers: positions compared with those of torch's sampler
 sampler_positions = yours_or_ours("parallel.sampler_positions")
 agree = [
     sampler_positions(n, p, r)
@@ -745,14 +724,10 @@ def gradient_of(x, y):
     return torch.cat([p.grad.flatten() for p in model.parameters()])
 
 
-part = [40, 20, 4]
-of_each = [
-    gradient_of(x, y)
-    for x, y in zip(
-        batch[:64].split(part), pictures.test.labels[:64].split(part), strict=True
-    )
-]
-whole = gradient_of(batch[:64], pictures.test.labels[:64])
+# %%
+x, y, part = batch[:64], pictures.test.labels[:64], [40, 20, 4]
+whole = gradient_of(x, y)
+of_each = list(map(gradient_of, x.split(part), y.split(part)))
 weighted = sum(w * g for w, g in zip(loss_weights(part), of_each, strict=True)) / 3
 plain = sum(of_each) / 3
 
@@ -797,7 +772,8 @@ predict("time from the kill to the end of the repeated epoch", unit="s")
 # %%
 predict("difference of the weights after a kill and a restart", unit="(largest)")
 
-# %%
+# %% tags=["fold"]
+# Numbers: two processes, started by torchrun
 folder, heard = Path(tempfile.mkdtemp()), {}
 experiments.save_pictures(folder / "pictures.pt", pictures)
 
@@ -820,7 +796,8 @@ except RuntimeError as error:
 # second process. Each time it equals the gradient that a single process computes, except for the last bits, since sums
 # in another order are rounded differently.
 
-# %%
+# %% tags=["fold"]
+# Numbers: times of a step
 seconds = {
     name: measure.Timing(tuple(samples), 256)
     for name, samples in together["speed"].items()
@@ -831,6 +808,19 @@ labels = {
     "processes": "2 processes, 1 thread each",
     "exchange": "the exchange alone",
 }
+
+# %% tags=["nbval-ignore-output"]
+# Answer: speed-up of two processes over two threads
+against_threads = measure.ratio(seconds["threads"], seconds["processes"])
+reveal(
+    "speed-up of two processes over two threads",
+    against_threads.median,
+    against_threads.low,
+    against_threads.high,
+    because="Both use two cores. Threads divide each operator. Processes divide the "
+    "batch once, so they wait less, but they exchange a megabyte of gradients per "
+    "step.",
+)
 
 # %% tags=["fold"]
 # Plot: time of a step
@@ -847,19 +837,6 @@ plots.finish(
     fig,
     f"Bars of the time of a step: {'; '.join(told)}.",
     measured="x",
-)
-
-# %% tags=["nbval-ignore-output"]
-# Answer: speed-up of two processes over two threads
-against_threads = measure.ratio(seconds["threads"], seconds["processes"])
-reveal(
-    "speed-up of two processes over two threads",
-    against_threads.median,
-    against_threads.low,
-    against_threads.high,
-    because="Both use two cores. Threads divide each operator. Processes divide the "
-    "batch once, so they wait less, but they exchange a megabyte of gradients per "
-    "step.",
 )
 
 # %% [markdown]
@@ -996,7 +973,10 @@ check("parallel.bytes_each", bytes_each)
 # %%
 bytes_each = yours_or_ours("parallel.bytes_each")
 everything = ["weights", "gradients", "moments"]
-held, count = together["sharded"], measure.parameters(net).total
+count, held = measure.parameters(net).total, together["sharded"]
+
+# %% tags=["fold"]
+# Table: bytes that a process holds
 rows = [[name, measure.format_bytes(held[name])] for name in ("DDP", "FSDP2")]
 Table(rows, ["method", "in each of the two processes"])
 
@@ -1035,13 +1015,35 @@ claim(
 # second process was killed with SIGKILL, which no program can catch. Here is what the processes reported, and when:
 
 # %% tags=["fold"]
-# Plot: the run with a killed process
-fig, ax = plots.figure(height=1.9)
+# Numbers: times of the events
 said = {
     line.split("killed: ")[1]: (when, line[8])
     for line, when in heard.items()
     if "killed: " in line
 }
+
+# %% tags=["nbval-ignore-output", "fold"]
+# Answer: time from the kill to the end of the repeated epoch
+reveal(
+    "time from the kill to the end of the repeated epoch",
+    said["epoch 1 done"][0] - said["process 1 dies in epoch 1"][0],
+    because="The epoch takes a fraction of a second. Nearly all of the time goes into "
+    "new processes that import torch.",
+) if said else "No process was killed here, so there is no time to report."
+
+# %%
+# Answer: difference of the weights after a kill and a restart
+reveal(
+    "difference of the weights after a kill and a restart",
+    together["difference"],
+    because="Everything that a step depends on is in the checkpoint (weights, "
+    "momentum, epoch) or follows from the number of the epoch (the order of the "
+    "pictures). So the repeated epoch is the same one, bit for bit.",
+)
+
+# %% tags=["fold"]
+# Plot: the run with a killed process
+fig, ax = plots.figure(height=1.9)
 for place, (what, (when, attempt)) in enumerate(said.items()):
     after, dies = when - next(iter(said.values()))[0], "dies" in what
     color = plots.ORANGE if dies else (plots.BLUE, plots.GREEN)[int(attempt)]
@@ -1068,25 +1070,6 @@ plots.finish(
     "restarted epochs.",
     measured="x",
     series=True,
-)
-
-# %% tags=["nbval-ignore-output", "fold"]
-# Answer: time from the kill to the end of the repeated epoch
-reveal(
-    "time from the kill to the end of the repeated epoch",
-    said["epoch 1 done"][0] - said["process 1 dies in epoch 1"][0],
-    because="The epoch takes a fraction of a second. Nearly all of the time goes into "
-    "new processes that import torch.",
-) if said else "No process was killed here, so there is no time to report."
-
-# %%
-# Answer: difference of the weights after a kill and a restart
-reveal(
-    "difference of the weights after a kill and a restart",
-    together["difference"],
-    because="Everything that a step depends on is in the checkpoint (weights, "
-    "momentum, epoch) or follows from the number of the epoch (the order of the "
-    "pictures). So the repeated epoch is the same one, bit for bit.",
 )
 
 # %% [markdown]
@@ -1118,7 +1101,8 @@ question("parallel.checkpoint", choice)
 #
 # Your formula for the bytes tells you what to split, and when. Assume eight devices with 80 GB each.
 
-# %%
+# %% tags=["fold"]
+# Numbers: ways to split
 scale = torch.logspace(8, 12, 50).tolist()
 splits = {
     "DDP: nothing split": [],
@@ -1260,7 +1244,8 @@ question("parallel.bubble", percent)
 # If you have an accelerator, the next cell measures it, which takes a few seconds. Otherwise it shows a recording from
 # a data centre's GPU and the 16 CPU cores beside it.
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output"]
+# Numbers: measurements of an accelerator
 on_device = live_or_recorded("accelerator")
 print(f"measured on: {on_device['device']}")
 
@@ -1299,7 +1284,8 @@ scaling_playground()
 #
 # Here is what a second thread, request, process or worker gained on your machine. A factor of 2 would be ideal.
 
-# %%
+# %% tags=["fold"]
+# Numbers: what each way gained
 summary = {
     "2 threads, batch 1": gains[1][2],
     "2 threads, batch 128": gains[128][2],

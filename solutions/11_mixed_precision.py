@@ -42,6 +42,11 @@ from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.mixed_precision.playground import precision_playground
+from nnopt_lab.lessons.mixed_precision.watching import (
+    kept_for_backward,
+    largest_values,
+    output_gradients,
+)
 from nnopt_lab.techniques import quantization
 from nnopt_lab.techniques.deployment import processor
 from nnopt_lab.techniques.quantization import precision, qat
@@ -88,7 +93,8 @@ plots.finish(
 #
 # The same formats in numbers:
 
-# %%
+# %% tags=["fold"]
+# Table: the formats in numbers
 Table(
     [
         [
@@ -167,9 +173,23 @@ question("precision.after_256", answer)
 # %%
 predict("largest error of rounding to bf16", unit="% of the number")
 
+# %%
+spacing = yours_or_ours("precision.spacing")
+bf16 = FORMATS["bf16"]
+worst = 50 * spacing(1.0, bf16.mantissa_bits, bf16.smallest_exponent)
+
+# %%
+# Answer: largest error of rounding to bf16
+reveal(
+    "largest error of rounding to bf16",
+    worst,
+    because="bf16 has seven mantissa bits. The gap after 1 is 1/128, and half of it is "
+    "1/256. That is between two and three decimal digits, which is enough for neural "
+    "networks almost everywhere. This lesson is about the exceptions.",
+)
+
 # %% tags=["fold"]
 # Plot: relative error over magnitude
-spacing = yours_or_ours("precision.spacing")
 exponents = [e / 4 for e in range(-4 * 40, 4 * 20)]
 fig, ax = plots.figure(height=4)
 for name, format in FORMATS.items():
@@ -199,19 +219,6 @@ plots.finish(
     fig,
     "Largest relative error over magnitude: level saw-teeth for floats, rising where "
     "numbers become subnormal; int8 falls in a straight line.",
-)
-
-# %%
-# Answer: largest error of rounding to bf16
-worst = 50 * spacing(
-    1.0, FORMATS["bf16"].mantissa_bits, FORMATS["bf16"].smallest_exponent
-)
-reveal(
-    "largest error of rounding to bf16",
-    worst,
-    because="bf16 has seven mantissa bits. The gap after 1 is 1/128, and half of it is "
-    "1/256. That is between two and three decimal digits, which is enough for neural "
-    "networks almost everywhere. This lesson is about the exceptions.",
 )
 
 # %% [markdown]
@@ -270,20 +277,8 @@ print("torch's bf16:       ", weights[:3].bfloat16().tolist())
 predict("accuracy lost with fp8 e5m2", unit="points")
 
 # %%
-some, outputs = pictures.test[:2_000], []
-watched = [
-    layer.register_forward_hook(
-        lambda layer, x, y: outputs.append(
-            max(x[0].abs().max().item(), y.abs().max().item())
-        )
-    )
-    for layer in net.modules()
-    if isinstance(layer, quantization.QUANTIZABLE)
-]
+some = pictures.test[:2_000]
 right = {"float32": training.evaluate(net, some, pictures).correct}
-largest_inside = max(outputs)
-for hook in watched:
-    hook.remove()
 for name in ("bf16", "fp16", "fp8 e4m3", "fp8 e5m2"):
     low = precision.emulate(copy.deepcopy(net), FORMATS[name], None)
     right[name] = training.evaluate(low, some, pictures).correct
@@ -294,17 +289,10 @@ lost = {
 }
 
 # %% tags=["fold"]
-# Plot: points lost by format
-fig, ax = plots.figure(height=2.2)
-plots.intervals(ax, lost, reference=0)
-ax.set(xlabel="points lost compared with float32, on 2,000 test pictures")
-unclear = sum(one.low <= 0 <= one.high for one in lost.values())
-plots.finish(
-    fig,
-    f"Of {len(lost)} formats, {unclear} have an interval of points lost that contains "
-    "0.",
-    trained="x",
-)
+# Numbers: the largest value inside the network
+with largest_values(net) as found:
+    training.evaluate(net, some, pictures)
+largest_inside = max(found)
 
 # %% tags=["nbval-ignore-output"]
 # Answer: accuracy lost with fp8 e5m2
@@ -317,6 +305,19 @@ reveal(
     because="An error of up to an eighth in every number hardly matters. Errors of "
     "many numbers partly cancel in each sum, and the predicted class only changes if "
     "two classes were nearly equal.",
+)
+
+# %% tags=["fold"]
+# Plot: points lost by format
+fig, ax = plots.figure(height=2.2)
+plots.intervals(ax, lost, reference=0)
+ax.set(xlabel="points lost compared with float32, on 2,000 test pictures")
+unclear = sum(one.low <= 0 <= one.high for one in lost.values())
+plots.finish(
+    fig,
+    f"Of {len(lost)} formats, {unclear} have an interval of points lost that contains "
+    "0.",
+    trained="x",
 )
 
 # %% [markdown]
@@ -375,6 +376,15 @@ for name in ("float32", "fp16", "bf16"):
         total = total + small
         sums[name].append(total.item())
 
+# %%
+# Answer: 0.001 added ten thousand times in bf16
+reveal(
+    "0.001 added ten thousand times in bf16",
+    sums["bf16"][-1],
+    because="From 0.5 on, the gap is 1/256. Half of it is more than 0.001, so every "
+    "further addition is rounded away. The sum is not just inexact: it has stopped.",
+)
+
 # %% tags=["fold"]
 # Plot: sums that stop growing
 fig, ax = plots.figure(height=3.2)
@@ -386,15 +396,6 @@ plots.finish(
     fig,
     "A sum of many small numbers: float32 is a straight line, fp16 and bf16 stop "
     "early.",
-)
-
-# %%
-# Answer: 0.001 added ten thousand times in bf16
-reveal(
-    "0.001 added ten thousand times in bf16",
-    sums["bf16"][-1],
-    because="From 0.5 on, the gap is 1/256. Half of it is more than 0.001, so every "
-    "further addition is rounded away. The sum is not just inexact: it has stopped.",
 )
 
 # %% [markdown]
@@ -463,6 +464,9 @@ with torch.autocast("cpu", torch.bfloat16):
         "mean squared error (of bf16)": F.mse_loss(low, low),
         "cross-entropy (of bf16)": F.cross_entropy(low, labels),
     }
+
+# %% tags=["fold"]
+# Table: types of results under autocast
 Table(
     [[name, str(y.dtype).removeprefix("torch.")] for name, y in shown.items()],
     ["operator", "type of the result"],
@@ -494,7 +498,8 @@ print("scores of 12 and 12.03 in bf16:", scores.bfloat16().tolist())
 # ARM: BF16). The same holds for fp16. Without them, every number is converted to float32 and back, or torch falls back
 # to a plain loop, which is far slower. Yours has:
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: instructions of this processor
 machine = measure.machine()
 tells = getattr(torch.cpu, "get_capabilities", dict)()
 known = {name for name, there in tells.items() if there is True} | set(
@@ -514,10 +519,8 @@ Table(rows, ["format", "multiplied by"], caption=machine.processor)
 predict("speed-up of a training step by bf16 autocast", unit="×")
 
 # %%
-inputs, labels = (
-    pictures.to_input(pictures.train.images[:16]),
-    pictures.train.labels[:16],
-)
+inputs = pictures.to_input(pictures.train.images[:16])
+labels = pictures.train.labels[:16]
 
 
 def training_step(dtype, device="cpu"):
@@ -529,14 +532,14 @@ def training_step(dtype, device="cpu"):
     def one(x):
         # `measure.latency` calls this in inference mode, where there are no gradients.
         with torch.inference_mode(False), torch.enable_grad():
-            precision.step(
-                worker, x, targets.repeat(len(x) // 16), optimizer, dtype=dtype
-            )
+            many = targets.repeat(len(x) // 16)
+            precision.step(worker, x, many, optimizer, dtype=dtype)
 
     return one
 
 
-# %%
+# %% tags=["fold"]
+# Numbers: products in four formats
 a, b = torch.randn(64, 512), torch.randn(512, 512)
 kinds = {
     "float32": (a, b),
@@ -546,39 +549,15 @@ kinds = {
 products = {name: lambda _, x=x, w=w: x @ w for name, (x, w) in kinds.items()}
 q, r = (torch.randint(-127, 128, m.shape, dtype=torch.int8) for m in (a, b))
 products["int8"] = lambda _: torch._int_mm(q, r)
+of_product = measure.latency(products, inputs, rounds=7, budget_seconds=1)
 
 # %%
-of_product = measure.latency(products, inputs, rounds=7, budget_seconds=1)
-of_step = measure.latency(
-    {"float32": training_step(None), "bf16": training_step(torch.bfloat16)},
-    inputs,
-    rounds=7,
-    budget_seconds=1,
-)
-gain = {
-    f"product, {n}": measure.ratio(of_product["float32"], of_product[n])
-    for n in ("bf16", "fp16", "int8")
-}
-gain |= {
-    "training step, bf16 autocast": measure.ratio(of_step["float32"], of_step["bf16"])
-}
-
-# %% tags=["fold"]
-# Plot: speed of autocast
-fig, ax = plots.figure(height=2.4)
-plots.intervals(ax, gain, reference=1)
-ax.set(xlabel="times as fast as float32, one thread (left of the line: slower)")
-plots.log_axis(ax.xaxis)
-told = [f"{name}: {ratio.median:.2g} times" for name, ratio in gain.items()]
-plots.finish(
-    fig,
-    f"Speed against float32 on this machine: {'; '.join(told)}.",
-    measured="x",
-)
+steps = {"float32": training_step(None), "bf16": training_step(torch.bfloat16)}
+of_step = measure.latency(steps, inputs, rounds=7, budget_seconds=1)
+ratio = measure.ratio(of_step["float32"], of_step["bf16"])
 
 # %% tags=["nbval-ignore-output"]
 # Answer: speed-up of a training step by bf16 autocast
-ratio = gain["training step, bf16 autocast"]
 reveal(
     "speed-up of a training step by bf16 autocast",
     ratio.median,
@@ -587,6 +566,24 @@ reveal(
     because="With bf16 instructions, products become faster. But products are only a "
     "part of a small network's step, and autocast's conversions come on top. Without "
     "such instructions, the products become slower, too.",
+)
+
+# %% tags=["fold"]
+# Plot: speed of autocast
+gain = {
+    f"product, {n}": measure.ratio(of_product["float32"], of_product[n])
+    for n in ("bf16", "fp16", "int8")
+}
+gain |= {"training step, bf16 autocast": ratio}
+fig, ax = plots.figure(height=2.4)
+plots.intervals(ax, gain, reference=1)
+ax.set(xlabel="times as fast as float32, one thread (left of the line: slower)")
+plots.log_axis(ax.xaxis)
+told = [f"{name}: {times.median:.2g} times" for name, times in gain.items()]
+plots.finish(
+    fig,
+    f"Speed against float32 on this machine: {'; '.join(told)}.",
+    measured="x",
 )
 
 # %% [markdown]
@@ -601,7 +598,8 @@ reveal(
 #
 # Here is the same step on your accelerator, if you have one:
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output"]
+# Numbers: the same step on an accelerator
 device = training.best_device()
 if device.type == "cpu":
     print("torch finds no accelerator here; this cell would measure steps on it.")
@@ -632,6 +630,8 @@ def gradients(model, dtype=None):
     return torch.cat([p.grad.flatten() for p in model.parameters()])
 
 
+# %% tags=["fold"]
+# Numbers: distances between gradients
 exact, close = gradients(copy.deepcopy(net)), {}
 for name in ("bf16", "fp16"):
     real = gradients(copy.deepcopy(net), FORMATS[name].dtype)
@@ -708,36 +708,34 @@ claim(
 # %%
 predict("gradients between layers that become zero in fp16", unit="%")
 
-
 # %%
-def flowing(model, inputs, labels):
-    """Gradients of each layer's outputs, one row per layer."""
-    caught = []
-    hooks = [
-        layer.register_forward_hook(
-            lambda layer, x, y: (
-                y.register_hook(lambda g: caught.append(g.detach().flatten())) and None
-            )
-        )
-        for layer in model.modules()
-        if isinstance(layer, quantization.QUANTIZABLE)
-    ]
-    F.cross_entropy(model(inputs), labels).backward()
-    for hook in hooks:
-        hook.remove()
-    return caught
-
-
-# %%
-inputs, labels = (
-    pictures.to_input(pictures.train.images[:128]),
-    pictures.train.labels[:128],
-)
+inputs = pictures.to_input(pictures.train.images[:128])
+labels = pictures.train.labels[:128]
 worker = copy.deepcopy(net)
-flowing_by_layer = flowing(worker, inputs, labels)
+with output_gradients(worker) as flowing_by_layer:
+    F.cross_entropy(worker(inputs), labels).backward()
+
+
+def zeroed(values, k):
+    """Percentage of values that become zero in fp16 at a loss scale of 2^k."""
+    return 100 * ((values * 2.0**k).half() == 0).float().mean().item()
+
+
+# %% tags=["fold"]
+# Numbers: gradients that are not zero
 between = torch.cat(flowing_by_layer)
 of_weights = torch.cat([p.grad.flatten() for p in worker.parameters()])
 between, of_weights = between[between != 0], of_weights[of_weights != 0]
+
+# %% tags=["nbval-ignore-output"]
+# Answer: gradients between layers that become zero in fp16
+reveal(
+    "gradients between layers that become zero in fp16",
+    zeroed(between, 0),
+    because="The loss is a mean over 128 pictures, and the network already knows most "
+    "of them, so only small gradients flow back. The large numbers of fp16, the whole "
+    "right half of the band, are never used.",
+)
 
 # %% tags=["fold"]
 # Plot: magnitudes of gradients
@@ -771,27 +769,9 @@ plots.finish(
     trained="y",
 )
 
-
 # %% [markdown]
 # What to see: much of the blue curve, the gradients between layers, lies to the left of the band, while the right half
 # of the band is empty.
-
-
-# %%
-def zeroed(values, k):
-    """Percentage of values that become zero in fp16 at a loss scale of 2^k."""
-    return 100 * ((values * 2.0**k).half() == 0).float().mean().item()
-
-
-# %% tags=["nbval-ignore-output"]
-# Answer: gradients between layers that become zero in fp16
-reveal(
-    "gradients between layers that become zero in fp16",
-    zeroed(between, 0),
-    because="The loss is a mean over 128 pictures, and the network already knows most "
-    "of them, so only small gradients flow back. The large numbers of fp16, the whole "
-    "right half of the band, are never used.",
-)
 
 # %% [markdown]
 # The fix is a factor, the **loss scale**. Backpropagation is linear: multiply the loss by $2^k$, and every gradient
@@ -825,6 +805,9 @@ check("precision.loss_shift", loss_shift)
 # %%
 loss_shift = yours_or_ours("precision.loss_shift")
 k = loss_shift(torch.cat([between, of_weights]), FORMATS["fp16"].largest)
+
+# %% tags=["fold"]
+# Plot: vanishing and overflowing gradients by loss scale
 shifts = list(range(0, 33, 2))
 lost_at = {
     "gradients between layers that become zero": [zeroed(between, s) for s in shifts],
@@ -832,23 +815,20 @@ lost_at = {
         100 * (of_weights * 2.0**s).half().isinf().float().mean().item() for s in shifts
     ],
 }
-
-# %% tags=["fold"]
-# Plot: vanishing and overflowing gradients by loss scale
 fig, ax = plots.figure(height=3)
 plots.curves(ax, shifts, lost_at)
-plots.reference_line(ax, k, "your k")
+plots.reference_line(ax, k, "k")
 ax.set(xlabel="log₂ of the loss scale", ylabel="% of the gradients")
 plots.legend(fig)
 plots.finish(
     fig,
-    "Gradients that vanish fall with the loss scale, those that overflow rise; your "
-    "k lies between.",
+    "Gradients that vanish fall with the loss scale, those that overflow rise; k lies "
+    "between.",
     trained="xy",
 )
 
 # %% [markdown]
-# What to see: at your k, the blue curve has reached zero, and the orange one has not yet risen.
+# What to see: at the dashed line, k, the blue curve has reached zero, and the orange one has not yet risen.
 #
 # Looking at every gradient of every step would cost time, and the next batch may have larger ones.
 # `torch.amp.GradScaler` works without looking: it starts with a large scale and tries it. If any gradient is infinite
@@ -891,7 +871,8 @@ check("precision.scaler_step", scaler_step)
 #     scaler.step(optimizer)         # divides the gradients; no step if one isn't finite
 #     scaler.update()                # halves or doubles the scale
 
-# %%
+# %% tags=["fold"]
+# Numbers: 70 batches, and an untrained network in emulated fp16
 scaler_step = yours_or_ours("precision.scaler_step")
 order = torch.randperm(18_000, generator=torch.Generator().manual_seed(0))[: 70 * 32]
 batches = [
@@ -922,7 +903,8 @@ for number, (x, y) in enumerate(batches):
     else:
         left_out.append(number)
 
-# %%
+# %% tags=["fold"]
+# Numbers: the same training with torch's scaler
 theirs, optimizer = beginner()
 scaler, torchs = torch.amp.GradScaler("cpu", init_scale=2.0**26, growth_interval=10), []
 for x, y in batches:
@@ -969,6 +951,19 @@ predict("fp16 without a scaler, gradients a million times smaller", unit="%")
 # %%
 shrunk = recorded("precision_shrunk", live=LIVE)["result"]
 by = shrunk["shrunk_by"]
+mean = {
+    name: [sum(row) / len(row) for row in shrunk[name]]
+    for name in ("fp16", "fp16 and scaler", "bf16", "float32")
+}
+
+# %%
+# Answer: fp16 without a scaler, gradients a million times smaller
+reveal(
+    "fp16 without a scaler, gradients a million times smaller",
+    mean["fp16"][-1],
+    because="Nearly all gradients that flow back are zero, and without gradients "
+    "nothing is learned. There is no error: all you see is a loss that does not fall.",
+)
 
 # %% tags=["fold"]
 # Plot: accuracy as gradients shrink
@@ -997,19 +992,6 @@ plots.finish(
     fig,
     "Accuracy as gradients shrink: fp16 alone collapses, bf16, float32 and fp16 with "
     "a scaler stay level and close together.",
-)
-
-# %%
-# Answer: fp16 without a scaler, gradients a million times smaller
-mean = {
-    name: [sum(row) / len(row) for row in shrunk[name]]
-    for name in ("fp16", "fp16 and scaler", "bf16", "float32")
-}
-reveal(
-    "fp16 without a scaler, gradients a million times smaller",
-    mean["fp16"][-1],
-    because="Nearly all gradients that flow back are zero, and without gradients "
-    "nothing is learned. There is no error: all you see is a loss that does not fall.",
 )
 
 # %% [markdown]
@@ -1104,22 +1086,36 @@ question("precision.no_scaler", choice)
 # %%
 predict("weights that a step at rate 0.01 does not change in bf16", unit="%")
 
-# %%
+# %% tags=["fold"]
+# Numbers: weights that have a gradient, and learning rates
 with_gradient = torch.cat([p.grad.flatten() for p in worker.parameters()]) != 0
 before = torch.cat([p.detach().flatten() for p in net.parameters()])[with_gradient]
 slope = torch.cat([p.grad.flatten() for p in worker.parameters()])[with_gradient]
 rates = [10.0**e for e in (-4, -3.5, -3, -2.5, -2, -1.5, -1, -0.5, 0)]
-unmoved = {}
-for name in ("float32", "fp16", "bf16"):
-    stored = precision.round_to(before, FORMATS[name])
-    unmoved[name] = [
-        100
-        * (precision.round_to(stored - rate * slope, FORMATS[name]) == stored)
-        .float()
-        .mean()
-        .item()
-        for rate in rates
-    ]
+
+
+# %%
+def unchanged(format, rate):
+    """Percentage of weights, stored in a format, that a step of SGD does not change."""
+    stored = precision.round_to(before, format)
+    updated = precision.round_to(stored - rate * slope, format)
+    return 100 * (updated == stored).float().mean().item()
+
+
+unmoved = {
+    name: [unchanged(FORMATS[name], rate) for rate in rates]
+    for name in ("float32", "fp16", "bf16")
+}
+
+# %% tags=["nbval-ignore-output"]
+# Answer: weights that a step at rate 0.01 does not change in bf16
+still = dict(zip(rates, unmoved["bf16"], strict=True))
+reveal(
+    "weights that a step at rate 0.01 does not change in bf16",
+    still[0.01],
+    because="An update only counts if it is at least 1/512 to 1/256 of the weight. "
+    "Learning rates that fall towards zero, as in most schedules, make it worse.",
+)
 
 # %% tags=["fold"]
 # Plot: weights that a step leaves unchanged
@@ -1137,16 +1133,6 @@ plots.finish(
     "Share of weights that a step leaves unchanged, by learning rate: most in bf16, "
     "fewer in fp16, hardly any in float32.",
     trained="y",
-)
-
-# %% tags=["nbval-ignore-output"]
-# Answer: weights that a step at rate 0.01 does not change in bf16
-still = dict(zip(rates, unmoved["bf16"], strict=True))
-reveal(
-    "weights that a step at rate 0.01 does not change in bf16",
-    still[0.01],
-    because="An update only counts if it is at least 1/512 to 1/256 of the weight. "
-    "Learning rates that fall towards zero, as in most schedules, make it worse.",
 )
 
 # %% [markdown]
@@ -1201,6 +1187,9 @@ gradient = (slope * 2.0**k).half()
 for _ in range(50):
     master, with_master = master_step(master, gradient, 2.0**k, 0.001)
     alone = (alone.float() - 0.001 * slope).half()
+
+# %% tags=["fold"]
+# Numbers: distance from the result in float32
 target = before - 50 * 0.001 * slope
 errors = [
     ((w.float() - target).norm() / (before - target).norm()).item()
@@ -1223,6 +1212,38 @@ predict("cost of weights stored in bf16, rate 0.001", unit="points lost")
 
 # %%
 stored = recorded("precision_weights", live=LIVE)["result"]
+
+# %% tags=["fold"]
+# Numbers: a function that compares pairs of seeds
+# Student's t for a two-sided 95 % interval, by the number of pairs.
+T_FACTOR = {3: 4.303, 5: 2.776}
+
+
+def ahead(control, other):
+    """Mean difference over pairs of seeds, and the ends of its 95 % interval."""
+    gains = torch.tensor(other) - torch.tensor(control)
+    reach = T_FACTOR[len(gains)] * gains.std().item() / len(gains) ** 0.5
+    return gains.mean().item(), gains.mean().item() - reach, gains.mean().item() + reach
+
+
+# %%
+at = stored["rates"].index(0.001)
+against = {
+    way: ahead(stored["accuracy"]["float32"][at], rows[at])
+    for way, rows in stored["accuracy"].items()
+    if way != "float32"
+}
+
+# %%
+# Answer: cost of weights stored in bf16, rate 0.001
+reveal(
+    "cost of weights stored in bf16, rate 0.001",
+    -against["bf16"][0],
+    -against["bf16"][2],
+    -against["bf16"][1],
+    because="More than nine tenths of the weights do not change in a step. The "
+    "gradients are there, but the updates are rounded away.",
+)
 
 # %% tags=["fold"]
 # Plot: accuracy and unchanged weights by rate
@@ -1261,41 +1282,13 @@ plots.finish(
 # is enough to learn. For the master copy, the right side counts the masters. Nearly all of them change, though most
 # changes are too small for the layers to see.
 
-# %%
-# Student's t for a two-sided 95 % interval, by the number of pairs.
-T_FACTOR = {3: 4.303, 5: 2.776}
-
-
-def ahead(control, other):
-    """Mean difference over pairs of seeds, and the ends of its 95 % interval."""
-    gains = torch.tensor(other) - torch.tensor(control)
-    reach = T_FACTOR[len(gains)] * gains.std().item() / len(gains) ** 0.5
-    return gains.mean().item(), gains.mean().item() - reach, gains.mean().item() + reach
-
-
-# %%
-at = stored["rates"].index(0.001)
-against = {
-    way: ahead(stored["accuracy"]["float32"][at], rows[at])
-    for way, rows in stored["accuracy"].items()
-    if way != "float32"
-}
+# %% tags=["fold"]
+# Table: cost of weights stored in bf16
 rows = [
     [way, f"{mean:+.2f}", f"{low:+.2f} to {high:+.2f}"]
     for way, (mean, low, high) in against.items()
 ]
 display(Table(rows, ["weights", "points compared with float32", "95 % interval"]))
-
-# %%
-# Answer: cost of weights stored in bf16, rate 0.001
-reveal(
-    "cost of weights stored in bf16, rate 0.001",
-    -against["bf16"][0],
-    -against["bf16"][2],
-    -against["bf16"][1],
-    because="More than nine tenths of the weights do not change in a step. The "
-    "gradients are there, but the updates are rounded away.",
-)
 
 # %% tags=["fold"]
 # Numbers: differences from float32
@@ -1308,6 +1301,7 @@ others = [
     for way in ("bf16, rounded at random", "bf16 copy of float32")
     for mean, _, _ in at_rate[way]
 ]
+
 # %% [markdown]
 # So a master copy is sometimes necessary, and sometimes not. With large steps, rounding is noise like any other. Small
 # steps get lost: late in training, or in fine-tuning at a small learning rate.
@@ -1323,33 +1317,6 @@ question("precision.adam_bytes", answer)
 
 # %% [markdown]
 # Now count what autograd keeps for the backward pass with 64 pictures: all tensors it saves, except the parameters.
-
-
-# %%
-def kept_for_backward(model, inputs, labels, dtype=None):
-    """Bytes that autograd keeps for the backward pass, by dtype, without parameters."""
-    own, seen = {p.untyped_storage().data_ptr() for p in model.parameters()}, {}
-
-    def note(tensor):
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            # The tensor is kept, too, so that its memory is not used again.
-            seen[storage.data_ptr()] = tensor, storage.nbytes()
-        return tensor
-
-    watched = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
-    with (
-        watched,
-        torch.autocast("cpu", dtype or torch.bfloat16, enabled=dtype is not None),
-    ):
-        F.cross_entropy(model(inputs), labels)
-    kinds = {}
-    for tensor, size in seen.values():
-        kinds[str(tensor.dtype).removeprefix("torch.")] = (
-            kinds.get(str(tensor.dtype).removeprefix("torch."), 0) + size
-        )
-    return kinds
-
 
 # %%
 some = pictures.to_input(pictures.train.images[:64]), pictures.train.labels[:64]
@@ -1463,17 +1430,10 @@ def decibels(tensor, per):
 
 
 # %%
-of_layers = [g[g != 0] for g in flowing_by_layer]
-zeros = (
-    torch.cat(
-        [quantization.quantize(g, quantization.grid_of(g)) == 0 for g in of_layers]
-    )
-    .float()
-    .mean()
-    .item()
-)
-spread = between.abs().log2().quantile(torch.tensor([0.001, 0.999])).diff().item()
 of_layer = [decibels(weight, "channel"), decibels(flat, "tensor")]
+
+# %% tags=["fold"]
+# Table: noise of int8 and fp8
 rows = [
     [name, *(f"{decibel:.1f}" for decibel in both)]
     for name, both in zip(("weights", "activations"), of_layer, strict=True)
@@ -1514,20 +1474,18 @@ check("precision.int8_product", int8_product)
 # rounding is 0 almost everywhere, so the backward pass ignores the rounding and passes the gradient through unchanged:
 # the *straight-through* gradient.
 
-# %% tags=["nbval-ignore-output"]
-int8_product = yours_or_ours("precision.int8_product")
 
-
+# %%
 class Int8Forward(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight):
-        grid_x, grid_w = (
+        of_x, of_w = (
             quantization.grid_of(x),
             quantization.grid_of(weight, per="channel"),
         )
-        q, r = quantization.quantize(x, grid_x), quantization.quantize(weight, grid_w)
-        ctx.save_for_backward(q, r, grid_x.scale, grid_w.scale)
-        return torch._int_mm(q, r.T.contiguous()) * grid_x.scale * grid_w.scale.T
+        q, r = quantization.quantize(x, of_x), quantization.quantize(weight, of_w)
+        ctx.save_for_backward(q, r, of_x.scale, of_w.scale)
+        return torch._int_mm(q, r.T.contiguous()) * of_x.scale * of_w.scale.T
 
     @staticmethod
     def backward(ctx, gradient):
@@ -1537,7 +1495,9 @@ class Int8Forward(torch.autograd.Function):
         return of_x.float(), of_weight.float() * scale
 
 
-# %%
+# %% tags=["fold"]
+# Numbers: the layer's output and gradients in float32 and in integers
+int8_product = yours_or_ours("precision.int8_product")
 torch.manual_seed(0)
 with torch.no_grad():
     x = torch.flatten(net.features(some[0][:32]), 1)
@@ -1560,7 +1520,7 @@ noise = [
 ]
 
 # %% tags=["fold"]
-# Numbers: your product, and whether sums are exact here
+# Numbers: the exercise's product, and whether sums are exact here
 by_torch, by_you = (
     layers["int8 forward, bf16 backward"][0],
     int8_product(x, net.classifier[0].weight.detach()),
@@ -1572,7 +1532,8 @@ exact_sums = (
     "sums of 8-bit products overflow on this processor",
 )
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: differences from float32
 names = ("output", "gradient of x", "gradient of weights")
 rows = [[name, f"{level:.1f}"] for name, level in zip(names, noise, strict=True)]
 display(Table(rows, ["tensor", "dB above its difference from float32's"]))
@@ -1594,6 +1555,21 @@ behind = {
     for name, values in trained.items()
     if name != "float32"
 }
+
+# %%
+# Answer: cost of int8 forward, bf16 backward
+mean, low, high = behind["int8 forward, bf16 backward"]
+reveal(
+    "cost of int8 forward, bf16 backward",
+    -mean,
+    -high,
+    -low,
+    because="No loss is shown: the interval contains 0. A batch of 64 pictures is such "
+    "a small sample that its own noise is far larger than that of rounding.",
+)
+
+# %% tags=["fold"]
+# Table: accuracy of each training
 rows = [["float32", f"{sum(trained['float32']) / 5:.2f} %", None, None]]
 for name, (mean, low, high) in behind.items():
     accuracy, interval = sum(trained[name]) / 5, f"{low:+.2f} to {high:+.2f}"
@@ -1609,19 +1585,6 @@ plots.finish(
     fig,
     "Points above float32 for six ways to train, with intervals that all contain 0.",
 )
-
-# %%
-# Answer: cost of int8 forward, bf16 backward
-mean, low, high = behind["int8 forward, bf16 backward"]
-reveal(
-    "cost of int8 forward, bf16 backward",
-    -mean,
-    -high,
-    -low,
-    because="No loss is shown: the interval contains 0. A batch of 64 pictures is such "
-    "a small sample that its own noise is far larger than that of rounding.",
-)
-
 
 # %% [markdown]
 # What to see: every interval contains the dashed line, float32.
@@ -1639,6 +1602,12 @@ def of_parameters(model, inputs, labels):
     return torch.cat([named[name].grad.flatten() for name in sorted(named)])
 
 
+of_layers = [g[g != 0] for g in flowing_by_layer]
+zeros = torch.cat(
+    [quantization.quantize(g, quantization.grid_of(g)) == 0 for g in of_layers]
+)
+zeros = zeros.float().mean().item()
+spread = between.abs().log2().quantile(torch.tensor([0.001, 0.999])).diff().item()
 batches = [
     (pictures.to_input(b.images), b.labels)
     for b in (pictures.train[:64], pictures.train[64:128])
@@ -1699,7 +1668,8 @@ claim(
 #
 # This table combines what your machine measured with the recorded trainings:
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: mixtures of formats
 requirements = {
     "bf16": ("nothing", "bf16"),
     "fp16 and scaler": ("a loss scale", "fp16"),

@@ -9,6 +9,9 @@ import torch
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
+from nnopt_lab.lessons.integers_for_real.measurements import graph_that_runs, time_layers
+from nnopt_lab.techniques.deployment.onnx_files import export_onnx
+from nnopt_lab.workbench import models
 
 
 def runs_of_integer_operators(operators, integer):
@@ -47,3 +50,19 @@ def test_the_product_without_zero_points_is_that_of_numbers_without_zero_points(
     zero_a, zero_b = torch.randint(-128, 128, (2,), generator=g).tolist()
     answer = exercises()["for_real.without_zero_points"].reference
     assert torch.equal(answer(a @ b, a.sum(1), b.sum(0), zero_a, zero_b, 5), (a - zero_a) @ (b - zero_b))
+
+
+def test_each_layer_of_a_network_is_timed():
+    times = time_layers(models.MyNet((4, 8), hidden=32), torch.zeros(2, 3, 32, 32))
+    assert list(times) == [
+        "0 Conv2d", "1 ReLU", "2 MaxPool2d", "3 Conv2d", "4 ReLU", "5 MaxPool2d", "6 Flatten", "7 Linear", "8 ReLU",
+        "9 Linear",
+    ]  # fmt: skip
+    assert min(times.values()) > 0
+
+
+def test_the_graph_that_runs_is_the_one_that_onnx_runtime_has_optimized(tmp_path):
+    net = torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()).eval()
+    path = export_onnx(net, [torch.zeros(2, 3, 32, 32)], tmp_path / "net.onnx")
+    operators = [node.op_type for node in graph_that_runs(path).node]
+    assert "Relu" not in operators  # it is fused into the convolution

@@ -13,6 +13,7 @@ from nnopt_lab.course.playground import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.parallelism import experiments
 from nnopt_lab.lessons.parallelism.exercises import bytes_each, epoch_seconds, loss_weights
+from nnopt_lab.lessons.parallelism.measurements import time_epochs, time_in_turns
 from nnopt_lab.lessons.parallelism.photographs import Photographs
 from nnopt_lab.lessons.parallelism.playground import MOST, scaling_playground
 from nnopt_lab.techniques.parallelism import amdahl, launching
@@ -156,3 +157,15 @@ def test_photographs_look_like_what_they_were_made_of():
     few = pictures.train[:20]
     seen = torch.stack([Photographs(few, pictures)[i][0] for i in range(20)])
     assert (seen - pictures.to_input(few.images)).abs().mean() < 0.2  # of numbers with deviation 1
+
+
+def test_calls_take_turns_and_the_first_round_is_not_counted():
+    made = []
+    times = time_in_turns({"a": lambda: made.append("a"), "b": lambda: made.append("b")}, pictures=64, rounds=2)
+    assert made == ["a", "b"] * 3 and {name: len(timing.samples) for name, timing in times.items()} == {"a": 2, "b": 2}
+
+
+def test_a_loader_without_workers_has_no_start_and_each_epoch_steps_through_all_batches():
+    steps = []
+    start, seconds = time_epochs(DataLoader([(1, 2), (3, 4)]), lambda *batch: steps.append([int(t) for t in batch]))
+    assert start == 0 and seconds > 0 and steps == [[1, 2], [3, 4]] * 2
