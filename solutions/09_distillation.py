@@ -488,7 +488,7 @@ ways = {
 
 # %%
 def student_of(split, loss, name):
-    """A `MyNet` that sees 18,000 pictures, with the teacher's logits if it has a loss."""
+    """A `MyNet` that has seen 18,000 pictures, with the teacher if it has a loss."""
     torch.manual_seed(0)
     model = models.MyNet().to(memory_format=torch.channels_last)
     loader = loss and distillation.cached_teacher_loader(
