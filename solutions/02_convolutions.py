@@ -23,7 +23,6 @@
 import copy
 
 import torch
-from IPython.display import display
 from torch import nn
 
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
@@ -34,7 +33,15 @@ from nnopt_lab.lessons.convolutions.experiments import BLOCKS, KNOBS, wide_net
 from nnopt_lab.lessons.convolutions.playground import convolution_playground
 from nnopt_lab.techniques import pruning
 from nnopt_lab.techniques.convolutions import blocks, cost_model, folding, low_rank
-from nnopt_lab.workbench import data, diagrams, measure, models, plots, training
+from nnopt_lab.workbench import (
+    data,
+    diagrams,
+    measure,
+    models,
+    plots,
+    recipes,
+    training,
+)
 from nnopt_lab.workbench.tables import Table
 
 # %%
@@ -43,9 +50,12 @@ pictures = data.load("fashion")
 dense, teacher = models.trained("mynet"), models.trained("teacher")
 batch = pictures.to_input(pictures.test.images[:256])
 one = batch[:1]
+measure.layer_table(dense, one)
+
+# %% tags=["fold"]
+# Numbers: size, work and accuracy of MyNet
 size, work = measure.parameters(dense).total, measure.macs(dense, one)
 tested = training.evaluate(dense, pictures.test, pictures)
-measure.layer_table(dense, one)
 
 # %% [markdown]
 # `MyNet` sorts 32×32 pictures of clothes into ten classes. It has 268,650 parameters and does 1,885,440 MACs per
@@ -77,7 +87,8 @@ diagrams.convolution_as_product()
 # **receptive field**. A layer with kernel size $k$ widens the field by $k - 1$ steps. The length of a step, in input
 # pixels, is the product of all strides before this layer.
 #
-# **Exercise (2 points).** Compute the width of the receptive field.
+# **Exercise (2 points).** Compute the width of the receptive field of a stack of layers. It is the largest thing in the
+# picture that a single value can recognise.
 
 
 # %% exercise="convolutions.receptive_field"
@@ -110,6 +121,9 @@ check("convolutions.receptive_field", receptive_field)
 # %%
 receptive_field = yours_or_ours("convolutions.receptive_field")
 seen = {k: receptive_field([(k, 1), (2, 2), (k, 1), (2, 2)]) for k in (1, 3, 5, 7)}
+
+# %% tags=["fold"]
+# Table: pixels that a feature sees
 Table(
     [[f"{k}×{k}", f"{pixels}×{pixels}"] for k, pixels in seen.items()],
     ["kernels", "pixels that a feature sees"],
@@ -127,8 +141,10 @@ predict(
 )
 
 # %%
-# Answer: parameters of MyNet without its second convolution, against MyNet
 shallow = models.MyNet(channels=(16,))
+
+# %%
+# Answer: parameters of MyNet without its second convolution, against MyNet
 reveal(
     "parameters of MyNet without its second convolution, against MyNet",
     measure.parameters(shallow).total / size,
@@ -177,12 +193,16 @@ claim(
 #
 # The costs are measured here, in five currencies: parameters, MACs, bytes of the file, time for one picture, and time
 # for a batch of 256. The measured networks are untrained. (A trained one may take a few percent more or less time,
-# since pooling on a CPU depends on the values.)
+# since pooling on a CPU depends on the values.) Here are the settings of the three knobs:
 
 # %%
 # True trains all networks on your machine: about ten minutes per experiment.
 LIVE = False
 knobs = recorded("convolution_knobs", live=LIVE)["result"]["accuracy"]
+KNOBS
+
+# %% tags=["fold"]
+# Numbers: names, networks and accuracies of the settings
 usual = {"channels": (16, 32), "kernel_size": 3}
 names = {("fewer kernels", s): f"fewer kernels: {s}" for s in KNOBS["fewer kernels"]}
 for s in KNOBS["smaller kernels"]:
@@ -198,6 +218,32 @@ accuracies = {
     name: torch.tensor(knobs[knob][setting]) for (knob, setting), name in names.items()
 }
 mean = {name: values.mean().item() for name, values in accuracies.items()}
+
+# %% [markdown]
+# One of these networks first. With 1×1 kernels, `MyNet` does 4.2 times fewer MACs. How many times as fast is it at
+# batch 256?
+
+# %%
+predict("speed-up from 1×1 kernels in MyNet, batch 256", unit="×")
+
+# %%
+pair = {name: networks[name] for name in ("MyNet", "smaller kernels: 1×1")}
+timings = measure.latency(pair, batch, rounds=15, budget_seconds=1)
+kernel_ratio = measure.ratio(*timings.values())
+
+# %%
+# Answer: speed-up from 1×1 kernels in MyNet, batch 256
+reveal(
+    "speed-up from 1×1 kernels in MyNet, batch 256",
+    kernel_ratio.median,
+    kernel_ratio.low,
+    kernel_ratio.high,
+    because="Only the number of products fell. ReLU and pooling read and write the "
+    "same pictures as before, and they have no MACs at all.",
+)
+
+# %% [markdown]
+# And here are all of them:
 
 # %% tags=["nbval-ignore-output"]
 table = measure.compare(networks, batch, accuracy=mean, rounds=6, budget_seconds=3)
@@ -309,35 +355,12 @@ claim(
 # %% [markdown]
 # ## 3. Fewer MACs, less time?
 #
-# Everybody counts MACs, because they are easy to count. With 1×1 kernels, `MyNet` does 4.2 times fewer of them. How
-# many times as fast is it at batch 256?
-
-# %%
-predict("speed-up from 1×1 kernels in MyNet, batch 256", unit="×")
-
-# %%
-# Answer: speed-up from 1×1 kernels in MyNet, batch 256
-timings = measure.latency(
-    {n: networks[n] for n in ("MyNet", "smaller kernels: 1×1")},
-    batch,
-    rounds=15,
-    budget_seconds=1,
-)
-kernel_ratio = measure.ratio(*timings.values())
-reveal(
-    "speed-up from 1×1 kernels in MyNet, batch 256",
-    kernel_ratio.median,
-    kernel_ratio.low,
-    kernel_ratio.high,
-    because="Only the number of products fell. ReLU and pooling read and write the "
-    "same pictures as before, and they have no MACs at all.",
-)
-
-# %% [markdown]
-# Take the network apart, and time each part on the input that it gets in the network:
+# Everybody counts MACs, because they are easy to count. But with 1×1 kernels, time fell much less than MACs did. To see
+# why, take the network apart, and time each part on the input that it gets in the network:
 
 
-# %%
+# %% tags=["fold"]
+# Numbers: seconds of each part, with 3×3 and with 1×1 kernels
 def parts_of(model):
     """Seconds of each part of a MyNet, for a batch of 256."""
     cuts = {
@@ -428,7 +451,8 @@ claim(
 # | **k×1 + 1×k** | $2 k C^2$ | one direction after the other ([Szegedy et al. 2016](https://arxiv.org/abs/1512.00567)) |
 # | **stride** instead of pooling | $k^2 C^2$, at a quarter of the pixels | compute only as many values as pooling would keep ([Springenberg et al. 2015](https://arxiv.org/abs/1412.6806)) |
 #
-# **Exercise (2 points).** Count the cost of a depthwise-separable convolution.
+# **Exercise (2 points).** Count the parameters and MACs of a depthwise-separable convolution: a depthwise layer, then a
+# 1×1 layer. Compare them with those of an ordinary one, to know what you would save.
 
 
 # %% exercise="convolutions.separable_cost"
@@ -481,14 +505,12 @@ def grouped_as_dense(weight, groups):
 check("convolutions.grouped_as_dense", grouped_as_dense)
 
 # %%
-separable_cost, grouped_as_dense = (
-    yours_or_ours("convolutions.separable_cost"),
-    yours_or_ours("convolutions.grouped_as_dense"),
-)
+grouped_as_dense = yours_or_ours("convolutions.grouped_as_dense")
 layer, x = nn.Conv2d(8, 8, 3, groups=4, bias=False), torch.randn(2, 8, 6, 6)
 with torch.inference_mode():
     expanded = nn.functional.conv2d(x, grouped_as_dense(layer.weight, 4))
     grouped_is_dense = torch.allclose(layer(x), expanded, atol=1e-5)
+grouped_is_dense
 
 # %% [markdown]
 # In `MyNet` most of these replacements gain little: its first convolution has only three input channels, and its second
@@ -542,7 +564,8 @@ reveal(
 )
 block_table
 
-# %%
+# %% tags=["fold"]
+# Plot: costs and accuracy of the replacements
 block_table.plot()
 
 # %% [markdown]
@@ -557,6 +580,7 @@ block_table.plot()
 
 # %% tags=["fold"]
 # Numbers: MACs, time and accuracy of the blocks
+separable_cost = yours_or_ours("convolutions.separable_cost")
 fewer = {
     block: block_rows["3×3"]["macs"] / row["macs"] for block, row in block_rows.items()
 }
@@ -619,18 +643,8 @@ claim(
 
 # %%
 def finetune(model, epochs=1):
-    steps = epochs * -(-len(pictures.train) // 128)
-    training.fit(
-        model,
-        pictures,
-        epochs=epochs,
-        batch_size=128,
-        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=2e-3),
-        scheduler=lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, 2e-3, total_steps=steps
-        ),
-        seed=1,
-        description="fine-tuning",
+    recipes.one_cycle(
+        model, pictures, epochs=epochs, peak=2e-3, seed=1, description="fine-tuning"
     )
     return training.evaluate(model, pictures.test, pictures)
 
@@ -643,12 +657,13 @@ same_training = finetune(trained_further)
 strided = blocks.strided(dense)
 untrained_stride = training.evaluate(strided, pictures.test, pictures)
 trained_stride = finetune(strided)
+
+# %% tags=["fold", "nbval-ignore-output"]
+# Numbers: speed and accuracy with stride
 timings = measure.latency(
     {"MyNet": dense, "strided": strided}, batch, rounds=15, budget_seconds=1
 )
 strided_ratio = measure.ratio(timings["MyNet"], timings["strided"])
-
-# %% tags=["nbval-ignore-output"]
 lost = {
     "at once": measure.proportion_difference(untrained_stride.correct, tested.correct),
     "after an epoch": measure.proportion_difference(
@@ -691,7 +706,8 @@ claim(
 #
 # $$\frac{\sigma_1^2 + \dots + \sigma_r^2}{\sigma_1^2 + \sigma_2^2 + \dots}.$$
 #
-# **Exercise (2 points).** Find the smallest rank that keeps a given share of the energy.
+# **Exercise (2 points).** Find the smallest rank that keeps a given share of the energy. This is how you choose the
+# size of the two thin layers.
 
 
 # %% exercise="convolutions.rank_for_energy"
@@ -744,10 +760,7 @@ check("convolutions.thin_factors", thin_factors)
 # singular values with those of the same layer before training, when its weights were random:
 
 # %%
-rank_for_energy, thin_factors = (
-    yours_or_ours("convolutions.rank_for_energy"),
-    yours_or_ours("convolutions.thin_factors"),
-)
+rank_for_energy = yours_or_ours("convolutions.rank_for_energy")
 weight = dense.classifier[0].weight.detach()
 torch.manual_seed(0)  # the seed of the shipped weights
 untrained = models.MyNet().classifier[0].weight.detach()
@@ -790,7 +803,8 @@ plots.finish(
 # trained layer's energy. At that rank, the two factors together have only about a fifth fewer numbers than the weight.
 
 # %% tags=["fold"]
-# Numbers: the error of your factors
+# Numbers: the error of the factors
+thin_factors = yours_or_ours("convolutions.thin_factors")
 first, second = thin_factors(weight, 32)
 gap = torch.linalg.matrix_norm(weight - second @ first).float()
 trained, random = spectra["trained"], spectra["before training"]
@@ -849,7 +863,30 @@ predict(
     unit="points",
 )
 
+
 # %%
+def with_low_rank(parameters):
+    return low_rank.low_rank(dense, low_rank.choose_ranks(dense, parameters=parameters))
+
+
+thin = with_low_rank(67_000)
+thin_result = finetune(thin)
+thin_lost = measure.proportion_difference(thin_result.correct, same_training.correct)
+
+# %% tags=["nbval-ignore-output"]
+# Answer: accuracy lost by fine-tuned low-rank factors
+reveal(
+    "accuracy lost by low-rank factors with a quarter of the parameters, fine-tuned",
+    thin_lost.estimate,
+    thin_lost.low,
+    thin_lost.high,
+    because="The factors keep the directions that training had raised, and an epoch of "
+    "training repairs most of the rest. (The comparison is with MyNet after one more "
+    "epoch, which helps it, too.)",
+)
+
+# %% tags=["fold"]
+# Numbers: validation accuracy at six sizes, low rank and zeros
 targets = (268_650, 200_000, 150_000, 100_000, 67_000, 30_000)
 prunable = pruning.count_weights(dense)[1]
 
@@ -858,19 +895,12 @@ def validated(model):
     return training.evaluate(model, pictures.validation, pictures).accuracy
 
 
-def with_low_rank(parameters):
-    return low_rank.low_rank(dense, low_rank.choose_ranks(dense, parameters=parameters))
-
-
 def with_zeros(weights):
     return pruning.magnitude_prune(copy.deepcopy(dense), min(weights, prunable))
 
 
 curve = [validated(with_low_rank(target)) for target in targets]
 pruned_curve = [validated(with_zeros(target)) for target in targets]
-thin = with_low_rank(67_000)
-thin_result = finetune(thin)
-thin_lost = measure.proportion_difference(thin_result.correct, same_training.correct)
 
 # %% tags=["fold"]
 # Plot: accuracy over the parameters left
@@ -902,7 +932,8 @@ plots.finish(
 # What to see: without fine-tuning, low rank loses accuracy much earlier than pruning by magnitude (zeroing the smallest
 # weights). One epoch of fine-tuning (the star) brings most of it back.
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: speed of the factors
 timings = {
     n: measure.latency(
         {"MyNet": dense, "thin": thin}, batch[:n], rounds=20, budget_seconds=1.5
@@ -910,19 +941,7 @@ timings = {
     for n in (1, 256)
 }
 thin_ratio = {n: measure.ratio(t["MyNet"], t["thin"]) for n, t in timings.items()}
-display(Table(list(thin_ratio.items()), ["batch", "factors compared with MyNet"]))
-
-# %% tags=["nbval-ignore-output"]
-# Answer: accuracy lost by fine-tuned low-rank factors
-reveal(
-    "accuracy lost by low-rank factors with a quarter of the parameters, fine-tuned",
-    thin_lost.estimate,
-    thin_lost.low,
-    thin_lost.high,
-    because="The factors keep the directions that training had raised, and an epoch of "
-    "training repairs most of the rest. (The comparison is with MyNet after one more "
-    "epoch, which helps it, too.)",
-)
+Table(list(thin_ratio.items()), ["batch", "factors compared with MyNet"])
 
 # %% [markdown]
 # Now try the *teacher*, another trained network of the course. It is a residual network (one with shortcuts), and most
@@ -931,12 +950,13 @@ reveal(
 # %%
 split = low_rank.low_rank(teacher, low_rank.choose_ranks(teacher, energy=0.9))
 saved_macs = measure.macs(teacher, one) / measure.macs(split, one)
+
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: accuracy, MACs and speed of the teacher's factors
 teacher_timings = measure.latency(
     {"teacher": teacher, "split": split}, batch[:64], rounds=10, budget_seconds=2
 )
 split_ratio = measure.ratio(teacher_timings["teacher"], teacher_timings["split"])
-
-# %% tags=["nbval-ignore-output"]
 accuracies = [f"{validated(model):.1f} %" for model in (teacher, split)]
 rows = [["teacher", accuracies[0], None, None]]
 rows.append(["its factors", accuracies[1], f"{saved_macs:.2f}", split_ratio])
@@ -997,7 +1017,8 @@ claim(
 # The convolution before it multiplies and adds, too. So both together are a single convolution with other weights
 # ([Jacob et al. 2018](https://arxiv.org/abs/1712.05877), section 3.2).
 #
-# **Exercise (4 points).** Compute the weight and bias of that convolution.
+# **Exercise (4 points).** Compute the weight and bias of that convolution. With them, the batch norm can be left out,
+# and the network's outputs stay the same.
 
 
 # %% exercise="convolutions.fold_batch_norm"
@@ -1047,14 +1068,13 @@ with torch.inference_mode():
 
 folded = folding.fold_batch_norm(teacher)
 
-# %% tags=["nbval-ignore-output"]
+# %%
 fold_ratio = {}
 for n in (1, 256):
     timings = measure.latency(
         {"teacher": teacher, "folded": folded}, batch[:n], rounds=40, budget_seconds=2
     )
     fold_ratio[n] = measure.ratio(timings["teacher"], timings["folded"])
-display(Table(list(fold_ratio.items()), ["batch", "folded compared with the teacher"]))
 
 # %%
 # Answer: speed-up from folding the teacher's batch norms, batch 256
@@ -1067,6 +1087,10 @@ reveal(
     "the whole picture. At batch 256 the convolutions outweigh that. For a single "
     "picture, the time of nine calls is saved, and calls are a large part of its time.",
 )
+
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: speed of the folded teacher
+Table(list(fold_ratio.items()), ["batch", "folded compared with the teacher"])
 
 # %% tags=["fold"]
 # Numbers: the folded teacher compared with the original
@@ -1105,7 +1129,8 @@ claim("The teacher has nine batch norms, and the folded one none.", norms == [9,
 # same time, so the slower of the two decides. Our model adds one thing to the roofline: the time that a call itself
 # takes, however small the layer is.
 #
-# **Exercise (2 points).** Write this model down. A MAC is two operations.
+# **Exercise (2 points).** Write this model as a function that predicts the seconds of one call. A MAC is two
+# operations.
 
 
 # %% exercise="convolutions.predicted_seconds"
@@ -1175,6 +1200,9 @@ shapes = {
 predicted_seconds = yours_or_ours("convolutions.predicted_seconds")
 machine = cost_model.calibrate()
 limits = machine.gflops, machine.bandwidth, machine.overhead
+
+# %% tags=["fold"]
+# Numbers: predicted and measured seconds of the thirty layers
 guessed, clocked = {}, {}
 for kind, layers in shapes.items():
     guessed[kind], clocked[kind] = [], []
@@ -1184,6 +1212,19 @@ for kind, layers in shapes.items():
         guessed[kind].append(predicted_seconds(cost.macs, moved, *limits))
         timing = measure.latency({"": layer}, x, rounds=6, budget_seconds=0.15)
         clocked[kind].append(timing[""].median)
+off = {
+    kind: torch.tensor(clocked[kind]) / torch.tensor(xs) for kind, xs in guessed.items()
+}
+within = sum(int(((r > 0.5) & (r < 2)).sum()) for r in off.values())
+
+# %% tags=["nbval-ignore-output"]
+# Answer: layers of 30 that the cost model predicts to within a factor of 2
+reveal(
+    "layers of 30 that the cost model predicts to within a factor of 2",
+    within,
+    because="The model is good if arithmetic is the limit. It fails for layers that "
+    "reach neither limit.",
+)
 
 # %% tags=["fold"]
 # Plot: predicted and measured times
@@ -1224,27 +1265,15 @@ plots.finish(
     measured="xy",
 )
 
-# %% tags=["nbval-ignore-output"]
-off = {
-    kind: torch.tensor(clocked[kind]) / torch.tensor(xs) for kind, xs in guessed.items()
-}
-within = sum(int(((r > 0.5) & (r < 2)).sum()) for r in off.values())
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: measured over predicted times by kind of layer
 print(f"{machine.gflops:.0f} GFLOP/s (10⁹ operations per second)")
 print(f"{machine.bandwidth:.0f} GB/s, {1e6 * machine.overhead:.1f} µs per call")
 ratios = [
     [kind, f"{r.median():.1f}", f"{r.min():.1f} to {r.max():.1f}"]
     for kind, r in off.items()
 ]
-display(Table(ratios, ["layers", "measured ÷ predicted", "lowest to highest"]))
-
-# %% tags=["nbval-ignore-output"]
-# Answer: layers of 30 that the cost model predicts to within a factor of 2
-reveal(
-    "layers of 30 that the cost model predicts to within a factor of 2",
-    within,
-    because="The model is good if arithmetic is the limit. It fails for layers that "
-    "reach neither limit.",
-)
+Table(ratios, ["layers", "measured ÷ predicted", "lowest to highest"])
 
 # %% [markdown]
 # What to see: on the line, the prediction is right; above it, a layer takes longer than predicted. Layers with large
@@ -1313,7 +1342,8 @@ convolution_playground(machine)
 #
 # Here are the two networks that you made from a trained `MyNet`, beside the control:
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: the networks of this lesson
 measure.compare(
     {
         "MyNet, trained further": trained_further,
