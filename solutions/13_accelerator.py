@@ -203,7 +203,8 @@ claim(
 # %%
 predict("time for 256 pictures on the card, relative to one", unit="×")
 
-# %%
+# %% tags=["fold"]
+# Numbers: ms per batch
 sizes = card["sizes"]
 ms = {
     name: [1000 * n / speed for n, speed in zip(sizes, card[key], strict=True)]
@@ -253,12 +254,12 @@ check("accelerator.growing_share", growing_share)
 growing_share = yours_or_ours("accelerator.growing_share")
 pairs = range(len(sizes) - 1)
 growing = [growing_share(sizes[i : i + 2], ms["card"][i : i + 2]) for i in pairs]
-per_picture = many / sizes[-1]
-expected = [max(one, size * per_picture) for size in sizes]
-crossing = one / per_picture
 
 # %% tags=["fold"]
 # Plot: time per batch, and the share that grows
+per_picture = many / sizes[-1]
+expected = [max(one, size * per_picture) for size in sizes]
+crossing = one / per_picture
 fig, (left, right) = plots.figure(ncols=2, height=3.4)
 plots.curves(left, sizes, ms)
 left.plot(
@@ -347,7 +348,6 @@ predict("operators in one training step of the article's loop", unit="operators"
 # %%
 x, y = torch.rand(32, 3, 32, 32), torch.randint(0, 10, (32,))
 student = models.MyNet()
-weights = list(student.parameters())
 
 
 def operators_per_step(optimizer):
@@ -360,25 +360,16 @@ def operators_per_step(optimizer):
     return operator_calls(step).total()
 
 
-per_step = {
+# %%
+weights = list(student.parameters())
+optimizers = {
     "SGD, each parameter": torch.optim.SGD(weights, 0.01, momentum=0.9, foreach=False),
     "AdamW, each parameter": torch.optim.AdamW(weights, foreach=False),
     "AdamW, foreach=True": torch.optim.AdamW(weights, foreach=True),
     "AdamW, fused=True": torch.optim.AdamW(weights, fused=True),
 }
-per_step = {name: operators_per_step(opt) for name, opt in per_step.items()}
-per_step |= {"any of them, as a CUDA graph": 1}
+per_step = {name: operators_per_step(opt) for name, opt in optimizers.items()}
 per_call = operator_calls(lambda: student(x)).total()
-
-# %% tags=["fold"]
-# Plot: launches per training step
-fig, ax = plots.figure(height=2.6)
-plots.bars(ax, per_step, colors=plots.BLUE, labels="{:.0f}")
-ax.set(xlabel="launches per training step of MyNet, at least")
-plots.finish(
-    fig,
-    "Launches per training step: many for AdamW per parameter, one as a CUDA graph.",
-)
 
 # %%
 # Answer: operators in one training step of the article's loop
@@ -390,6 +381,17 @@ reveal(
     "runs one per layer, but three for a linear layer with a bias. SGD with momentum "
     "adds three per parameter tensor: MyNet has eight, the weights and biases of four "
     "layers.",
+)
+
+# %% tags=["fold"]
+# Plot: launches per training step
+fig, ax = plots.figure(height=2.6)
+launches = per_step | {"any of them, as a CUDA graph": 1}
+plots.bars(ax, launches, colors=plots.BLUE, labels="{:.0f}")
+ax.set(xlabel="launches per training step of MyNet, at least")
+plots.finish(
+    fig,
+    "Launches per training step: many for AdamW per parameter, one as a CUDA graph.",
 )
 
 # %% [markdown]
@@ -599,34 +601,33 @@ SHEET = {  # multiply-adds per clock, GHz, bytes per value
     "fp8 e4m3": (4096, 1.83, 1),
 }
 
-
-def costs_of(model, pictures):
-    """Operations and values moved by each layer, in order, for a batch of pictures."""
-    rows, x = [], torch.empty(pictures, 3, 32, 32, device="meta")
-    for layer in (*model.features, nn.Flatten(), *model.classifier):
-        y = layer.to("meta")(x)
-        counted = measure.layer_costs(layer, x)
-        operations = 2 * counted[0].macs if counted else 0
-        weights = sum(p.numel() for p in layer.parameters())
-        if not isinstance(layer, nn.Flatten):  # which moves nothing
-            rows.append(
-                (type(layer).__name__, operations, x.numel() + weights + y.numel())
-            )
-        x = y
-    return rows
-
+x = torch.empty(4096, 3, 32, 32, device="meta")  # a shape without values
+layers = [
+    (op.name, op.operations, op.moved // 4)  # values, each 4 bytes in float32
+    for op in measure.operators(models.MyNet().to("meta"), x)
+]
 
 # %%
-layers = costs_of(models.MyNet(), 4096)
 bounds = {
     name: [card_limits(132, fma, ghz, 3350, ops, n * width)[1] for _, ops, n in layers]
     for name, (fma, ghz, width) in SHEET.items()
 }
+total_ms = {name: sum(times) / 1000 for name, times in bounds.items()}
+
+# %%
+# Answer: MyNet's shortest time in float32, relative to bf16 on tensor cores
 peaks = {
     name: card_limits(132, fma, ghz, 3350, 1, 1)[0]
     for name, (fma, ghz, _) in SHEET.items()
 }
-total_ms = {name: sum(times) / 1000 for name, times in bounds.items()}
+print("TFLOP/s:", ", ".join(f"{name} {peak:,.0f}" for name, peak in peaks.items()))
+reveal(
+    "MyNet's shortest time in float32, relative to bf16 on tensor cores",
+    total_ms["float32"] / total_ms["bf16"],
+    because="Memory limits seven of the nine layers, and half the bytes take half the "
+    "time. Arithmetic limits only the second convolution and the first linear layer in "
+    "float32, so only these two gain from the higher peak as well.",
+)
 
 # %% tags=["fold"]
 # Plot: the card's roofs, and MyNet at them
@@ -638,14 +639,12 @@ for name, peak in peaks.items():
 left.set(xlabel="operations per byte", title="roofs of an H100, TFLOP/s", yscale="log")
 plots.log_axis(left.xaxis, [1, 4, 16, 64, 256, 1024])
 plots.log_axis(left.yaxis, [1, 10, 100, 1000], base=10)
+with_weights = [name.endswith(("Conv2d", "Linear")) for name, *_ in layers]
 stages = {
     name: {
-        "convolutions, linear": sum(
-            t for t, c in zip(times, layers, strict=True) if c[1]
-        )
-        / 1000,
-        "ReLU, pooling": sum(t for t, c in zip(times, layers, strict=True) if not c[1])
-        / 1000,
+        kind: sum(us for us, of in zip(times, with_weights, strict=True) if of == has)
+        / 1000
+        for kind, has in (("convolutions, linear", True), ("ReLU, pooling", False))
     }
     for name, times in bounds.items()
 }
@@ -656,17 +655,6 @@ plots.finish(
     fig,
     "Roofs of an H100 in four formats, and MyNet's time at them: convolutions shrink, "
     "ReLU and pooling stay.",
-)
-
-# %%
-# Answer: MyNet's shortest time in float32, relative to bf16 on tensor cores
-print("TFLOP/s:", ", ".join(f"{name} {peak:,.0f}" for name, peak in peaks.items()))
-reveal(
-    "MyNet's shortest time in float32, relative to bf16 on tensor cores",
-    total_ms["float32"] / total_ms["bf16"],
-    because="Memory limits seven of the nine layers, and half the bytes take half the "
-    "time. Arithmetic limits only the second convolution and the first linear layer in "
-    "float32, so only these two gain from the higher peak as well.",
 )
 
 # %% [markdown]
@@ -760,6 +748,9 @@ shares = {
     ]
     for step in (64, 128)
 }
+
+# %% tags=["fold"]
+# Plot: useful share of the tiles
 products = {  # m, n, k for 256 pictures
     "conv, 3 → 16": [256 * 1024, 16, 27],
     "conv, 16 → 32": [256 * 256, 32, 144],
@@ -769,9 +760,6 @@ products = {  # m, n, k for 256 pictures
 of_layers = {
     name: 100 * useful_share(sizes, [128, 64, 32]) for name, sizes in products.items()
 }
-
-# %% tags=["fold"]
-# Plot: useful share of the tiles
 fig, (left, right) = plots.figure(ncols=2, height=3)
 plots.curves(left, widths, {k: [100 * v for v in s] for k, s in shares.items()})
 left.set(xlabel="filters", title="useful share, %", ylim=(0, 105))
@@ -883,9 +871,11 @@ question("accelerator.three_channels", percent)
 predict("plain copy of 4,096 pictures, relative to computing them", unit="×")
 
 # %%
-# Answer: plain copy of 4,096 pictures, relative to computing them
 batch_bytes = 4096 * 3 * 32 * 32 * 4
 copy_ms = {name: batch_bytes / speed / 1e6 for name, speed in card["copy"].items()}
+
+# %%
+# Answer: plain copy of 4,096 pictures, relative to computing them
 reveal(
     "plain copy of 4,096 pictures, relative to computing them",
     copy_ms["plain"] / many,
@@ -1125,18 +1115,11 @@ claim(
 # `fit` accepts the same options on a CPU, and says which of them have no effect there:
 
 # %% tags=["nbval-ignore-output"]
-few = pictures.train[:640]
+options = {"resident": True, "fused": True, "cuda_graph": True}
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
-    history = training.fit(
-        models.MyNet(),
-        pictures,
-        train=few,
-        epochs=1,
-        resident=True,
-        fused=True,
-        cuda_graph=True,
-    )
+    few = pictures.train[:640]
+    training.fit(models.MyNet(), pictures, train=few, epochs=1, **options)
 print(*(wrapped(warning.message) for warning in said), sep="\n")
 
 # %% [markdown]
@@ -1234,12 +1217,14 @@ check("accelerator.price", price)
 predict("price of a million pictures on the cores, relative to the card", unit="×")
 
 # %%
-# Answer: price of a million pictures on the cores, relative to the card
 price = yours_or_ours("accelerator.price")
 euros = {
     "card": [price(speed, 700, 0.30, 3.0) for speed in card["accelerator"]],
     "CPU": [price(speed, 150, 0.30, 0.6) for speed in card["cpu"]],
 }
+
+# %%
+# Answer: price of a million pictures on the cores, relative to the card
 reveal(
     "price of a million pictures on the cores, relative to the card",
     euros["CPU"][-1] / euros["card"][-1],
