@@ -25,6 +25,7 @@ from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.choosing.playground import front_playground
+from nnopt_lab.lessons.choosing.stopping import stopped_trials
 from nnopt_lab.techniques.deployment import build_engines
 from nnopt_lab.techniques.pruning import dependency_graph
 from nnopt_lab.techniques.search import candidates, search_space
@@ -114,6 +115,15 @@ names, tuned = list(manual), list(manual.values())
 lost, cost = coordinates(tuned, original)
 front = pareto_front(lost, cost)
 
+# %%
+# Answer: manual networks on the front
+reveal(
+    "manual networks on the front",
+    len(front),
+    because="To be on the front, a network must be the fastest for its loss. Most of "
+    "the others are dominated by something that was tried, too.",
+)
+
 # %% tags=["fold"]
 # Plot: the manual networks and their front
 fig, ax = plots.figure()
@@ -141,15 +151,6 @@ plots.finish(
     measured="x",
     trained="y",
     series=True,
-)
-
-# %%
-# Answer: manual networks on the front
-reveal(
-    "manual networks on the front",
-    len(front),
-    because="To be on the front, a network must be the fastest for its loss. Most of "
-    "the others are dominated by something that was tried, too.",
 )
 
 # %% [markdown]
@@ -232,6 +233,16 @@ fragile = search_space.sensitivity(
     task, groups, lambda model: measure.macs(model, example), score
 )
 
+# %% tags=["nbval-ignore-output"]
+# Answer: loss without half of the first filters, no training
+reveal(
+    "loss without half of the first filters, no training",
+    round(fragile[groups[0]][0], 1),
+    because="The first layer has few filters, and everything after it sees the picture "
+    "through them. The wide linear layer has 128 outputs, and many of them are "
+    "redundant.",
+)
+
 # %% tags=["fold"]
 # Plot: sensitive groups of layers
 fig, (left, right) = plots.figure(ncols=2, height=2.6)
@@ -246,16 +257,6 @@ plots.finish(
     "Per group of layers, points lost and multiply-accumulates saved: the first "
     "convolution costs most.",
     trained="x",
-)
-
-# %% tags=["nbval-ignore-output"]
-# Answer: loss without half of the first filters, no training
-reveal(
-    "loss without half of the first filters, no training",
-    round(fragile[groups[0]][0], 1),
-    because="The first layer has few filters, and everything after it sees the picture "
-    "through them. The wide linear layer has 128 outputs, and many of them are "
-    "redundant.",
 )
 
 # %% [markdown]
@@ -313,6 +314,9 @@ sensible, uniform = cut(dict.fromkeys(chosen, 0.5)), cut(dict.fromkeys(groups, 0
 each = {group: cut({group: 0.5}) for group in groups}
 fragile_one, alone = each["features.0"], sum(points for points, _ in each.values())
 together, together_work = cut(dict.fromkeys(groups, 0.5))
+
+# %% tags=["fold"]
+# Table: work left and points lost
 by_sensitivity = f"half of {' and '.join(chosen)}, by sensitivity"
 rows = [
     [name, f"{work:.0f} %", f"{points:.1f}"]
@@ -389,6 +393,8 @@ built = {
     "whole": build_engines(net, task.calibration, (EAGER, INT8))[0],
     "half": build_engines(half, task.calibration, (EAGER, INT8))[0],
 }
+
+# %%
 ready = {
     f"{width} {name}": engine
     for width, found in built.items()
@@ -401,7 +407,25 @@ gain = {
     name: measure.ratio(timings[f"whole {EAGER}"], timing)
     for name, timing in timings.items()
 }
+
+# %% tags=["fold"]
+# Numbers: share of the product
 width_alone = gain[f"half {EAGER}"].median
+if f"half {INT8}" in gain:
+    share_reached = (
+        100 * gain[f"half {INT8}"].median / (width_alone * gain[f"whole {INT8}"].median)
+    )
+
+# %% tags=["nbval-ignore-output", "fold"]
+# Answer: int8 and half of the channels, share of the product
+if f"half {INT8}" in gain:
+    reveal(
+        "int8 and half of the channels: share of the product",
+        round(share_reached),
+        because="They would multiply if removing half of the channels gained as much "
+        "in one engine as in the other. A plot below shows where each engine spends "
+        "its time.",
+    )
 
 # %% tags=["fold"]
 # Plot: gains alone, multiplied and measured
@@ -424,11 +448,13 @@ plots.finish(
     series=True,
 )
 
-# %% tags=["nbval-ignore-output"]
+# %% [markdown]
+# What to see: a last bar that ends before the grey one, the product, says that the two gains get in each other's way. A
+# last bar that goes beyond it says that one makes room for the other.
+
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: gains alone and together
 if f"half {INT8}" in gain:
-    share_reached = (
-        100 * gain[f"half {INT8}"].median / (width_alone * gain[f"whole {INT8}"].median)
-    )
     rows = [
         ["half of the channels", gain[f"half {EAGER}"]],
         ["int8", gain[f"whole {INT8}"]],
@@ -436,21 +462,7 @@ if f"half {INT8}" in gain:
     ]
     display(Table(rows, ["change", "compared with the original"]))
 
-# %% tags=["nbval-ignore-output", "fold"]
-# Answer: int8 and half of the channels, share of the product
-if f"half {INT8}" in gain:
-    reveal(
-        "int8 and half of the channels: share of the product",
-        round(share_reached),
-        because="They would multiply if removing half of the channels gained as much "
-        "in one engine as in the other. The next plot shows where each engine spends "
-        "its time.",
-    )
-
 # %% [markdown]
-# What to see: a last bar that ends before the grey one, the product, says that the two gains get in each other's way. A
-# last bar that goes beyond it says that one makes room for the other.
-#
 # Where does each engine spend its time, with all channels and with half of them? The next plot was recorded with the
 # profilers of both engines (`nnopt record time_by_part`), on a processor with AVX2 but without VNNI, the instructions
 # that multiply and add 8-bit integers. On yours, the parts and the share of the product may differ.
@@ -482,26 +494,6 @@ plots.finish(
     fig,
     f"Half of the channels leave {told} of the time.",
 )
-
-
-# %% tags=["fold"]
-# Numbers: shares and speed-ups of the parts
-def share(engine, *parts, width="all"):
-    """Share of an engine's time that these parts take."""
-    return sum(spent[engine][width][part] for part in parts) / sum(
-        spent[engine][width].values()
-    )
-
-
-def shortened(engine, part):
-    """Speed-up of one part by half of the channels."""
-    return spent[engine]["all"][part] / spent[engine]["half"][part]
-
-
-def narrowed(engine):
-    """Speed-up of the whole network by half of the channels, in this engine."""
-    return sum(spent[engine]["all"].values()) / sum(spent[engine]["half"].values())
-
 
 # %% [markdown]
 # What to see: each pair of bars is one engine, with all channels and with half of them, and the colours shrink by
@@ -535,6 +527,14 @@ means = {
     order: sum(values) / len(values) for order, values in orders["accuracy"].items()
 }
 
+# %%
+# Answer: best order compared with the worst
+reveal(
+    "best order compared with the worst",
+    round(max(means.values()) - min(means.values()), 1),
+    because="If you distil first and cut afterwards, no training repairs the cut.",
+)
+
 # %% tags=["fold"]
 # Plot: accuracy by order of the steps
 fig, ax = plots.figure(height=3)
@@ -548,14 +548,6 @@ plots.finish(
     "with fine-tuning lead by far.",
 )
 
-# %%
-# Answer: best order compared with the worst
-reveal(
-    "best order compared with the worst",
-    round(max(means.values()) - min(means.values()), 1),
-    because="If you distil first and cut afterwards, no training repairs the cut.",
-)
-
 # %% [markdown]
 # What to see: a dot is one training run, and the short line is the mean of an order. Three orders end close together at
 # the right, not far from the original, and the other three far to their left.
@@ -565,8 +557,26 @@ reveal(
 # more, and 21 more if it was quantised before both. So a search needs no setting for the order. The course's search
 # always cuts first, distils, then quantises and trains once more.
 
+
 # %% tags=["fold"]
 # Claims: gains and orders
+def share(engine, *parts, width="all"):
+    """Share of an engine's time that these parts take."""
+    return sum(spent[engine][width][part] for part in parts) / sum(
+        spent[engine][width].values()
+    )
+
+
+def shortened(engine, part):
+    """Speed-up of one part by half of the channels."""
+    return spent[engine]["all"][part] / spent[engine]["half"][part]
+
+
+def narrowed(engine):
+    """Speed-up of the whole network by half of the channels, in this engine."""
+    return sum(spent[engine]["all"].values()) / sum(spent[engine]["half"].values())
+
+
 cut_first = [means[o] for o in means if o.index("channels") < o.index("distil")]
 cut_last = [means[o] for o in means if o.index("channels") > o.index("distil")]
 claim(
@@ -738,31 +748,25 @@ predict("epochs saved by stopping trials", unit="%")
 
 # %%
 epochs_trained = yours_or_ours("choosing.epochs_trained")
-FIRST = 4  # the rule starts when this many trials are finished
-
-
-def judged(run):
-    """(stopped points, epochs trained, epochs without stopping) of a run."""
-    floor = run["original"]["accuracy"] - contest["goal"]["max_drop"]
-    finished, given_up, trained, whole = [], [], 0, 0
-    for point in (Point(**p) for p in run["points"]):
-        epochs = len(point.curve)  # 0 if nothing had to be trained
-        if epochs and len(finished) >= FIRST:
-            # Accuracy after the first epoch, and the final one, by the trial's engine.
-            curves = [[p.curve[0], p.accuracy] for p in finished]
-            costs = [p.latency for p in finished]
-            own = [point.curve[0], point.accuracy]
-            epochs = epochs_trained(own, point.latency, curves, costs, floor)
-        (given_up if epochs < len(point.curve) else finished if epochs else []).append(
-            point
-        )
-        trained, whole = trained + epochs, whole + len(point.curve)
-    return given_up, trained, whole
-
+found = [
+    stopped_trials(run, contest["goal"]["max_drop"], epochs_trained)
+    for run in contest["random"]
+]
+given_up, trained, untouched = zip(*found, strict=True)
 
 # %%
+# Answer: epochs saved by stopping trials
+reveal(
+    "epochs saved by stopping trials",
+    round(100 * (1 - sum(trained) / sum(untouched))),
+    because="A trial that is stopped saves one of its two epochs. The first four of 20 "
+    "trials are never stopped, so the most you could save is 40 %. The rule is "
+    "cautious for a reason: it must not stop the best network.",
+)
+
+# %% tags=["fold"]
+# Table: trials stopped, and those of them that were good
 lost_ones, rows = [], []
-given_up, trained, whole = zip(*(judged(run) for run in contest["random"]), strict=True)
 for run, hopeless in zip(contest["random"], given_up, strict=True):
     of, points = Point(**run["original"]), [Point(**p) for p in run["points"]]
     within = [
@@ -773,16 +777,6 @@ for run, hopeless in zip(contest["random"], given_up, strict=True):
     stopped = f"{len(hopeless)} of {len(points)}"
     rows.append([len(rows) + 1, stopped, f"{lost_ones[-1]} of {len(best)}"])
 Table(rows, ["search", "trials stopped", "of them on the front and within the limit"])
-
-# %%
-# Answer: epochs saved by stopping trials
-reveal(
-    "epochs saved by stopping trials",
-    round(100 * (1 - sum(trained) / sum(whole))),
-    because="A trial that is stopped saves one of its two epochs. The first four of 20 "
-    "trials are never stopped, so the most you could save is 40 %. The rule is "
-    "cautious for a reason: it must not stop the best network.",
-)
 
 # %%
 # Claims: the stopped trials
@@ -887,12 +881,22 @@ claim(
 predict("speed-up of the search's winner over eager MyNet", unit="×")
 
 # %%
-final, runs = (
-    contest["final"],
-    {"search": contest["search"], "random": contest["random"]},
+final = contest["final"]
+runs = {name: contest[name] for name in ("search", "random")}
+
+# %%
+# Answer: speed-up of the search's winner over eager MyNet
+reveal(
+    "speed-up of the search's winner over eager MyNet",
+    *(round(value, 2) for value in final["search 1"]["faster"]),
+    because="ONNX Runtime in float32 gives a factor of 3.3, and narrower layers give "
+    "the rest. Manual tuning never tried these two together: it ran the narrow "
+    "networks in int8, in the belief that int8 is the fastest.",
 )
 
 
+# %% tags=["fold"]
+# Numbers: share of the rectangle after each trial
 def areas(run):
     """Share of the rectangle reached after each trial; stopped trials add nothing."""
     points = [Point(**p) for p in run["points"]]
@@ -937,7 +941,8 @@ plots.finish(
     trained="y",
 )
 
-# %%
+# %% tags=["fold"]
+# Table: the winners
 every = [contest["original"], *contest["manual"].values()]
 every += [point for run in runs.values() for of in run for point in of["points"]]
 configs = {tuple(describe(point["config"])): point["config"] for point in every}
@@ -949,16 +954,6 @@ for name, row in final.items():
     rows.append([name, speed, f"{row['test']:.2f} %", size, summary(config)])
 heads = ["network\nengine", "times as fast", "test accuracy", "file", "techniques"]
 display(Table(rows, heads))
-
-# %%
-# Answer: speed-up of the search's winner over eager MyNet
-reveal(
-    "speed-up of the search's winner over eager MyNet",
-    *(round(value, 2) for value in final["search 1"]["faster"]),
-    because="ONNX Runtime in float32 gives a factor of 3.3, and narrower layers give "
-    "the rest. Manual tuning never tried these two together: it ran the narrow "
-    "networks in int8, in the belief that int8 is the fastest.",
-)
 
 # %% [markdown]
 # What to see: on the left, the blue curves (search) rise above the dashed line (manual tuning) at once, and the orange
@@ -1113,15 +1108,25 @@ predict("speed-up of the search's winner over eager resnet18", unit="×")
 
 # %%
 resnet = recorded("autotune_resnet", live=LIVE)["result"]
+
+# %%
+# Answer: speed-up of the search's winner over eager resnet18
+reveal(
+    "speed-up of the search's winner over eager resnet18",
+    *(round(value, 2) for value in resnet["final"]["search 1"]["faster"]),
+    because="The winner keeps three quarters of all channels and runs in ONNX Runtime "
+    "in float32. By themselves, these are 1.6 and 2.0 times as fast: here both "
+    "together give a little more than the product.",
+)
+
+# %% tags=["fold"]
+# Plot: ResNet-18's points over speed
 manual_run = {"points": resnet["manual"].values(), "original": resnet["original"]}
 runs_of_it = {
     "search": (resnet["search"][0], plots.BLUE),
     "random": (resnet["random"][0], plots.color_of("random")),
     "manual": (manual_run, plots.REFERENCE),
 }
-
-# %% tags=["fold"]
-# Plot: ResNet-18's points over speed
 fig, ax = plots.figure()
 for name, (run, color) in runs_of_it.items():
     of, points = Point(**run["original"]), [Point(**p) for p in run["points"]]
@@ -1146,7 +1151,8 @@ plots.finish(
     "search stays near the limit.",
 )
 
-# %%
+# %% tags=["fold"]
+# Table: the winners for ResNet-18
 rows = []
 for name, row in resnet["final"].items():
     middle, low, high = row["faster"]
@@ -1154,16 +1160,6 @@ for name, row in resnet["final"].items():
     rows.append([name, f"{middle:.2f}×", interval, f"{row['test']:.2f} %"])
 heads = ["network", "times as fast", "95 % interval", "test accuracy"]
 display(Table(rows, heads))
-
-# %%
-# Answer: speed-up of the search's winner over eager resnet18
-reveal(
-    "speed-up of the search's winner over eager resnet18",
-    *(round(value, 2) for value in resnet["final"]["search 1"]["faster"]),
-    because="The winner keeps three quarters of all channels and runs in ONNX Runtime "
-    "in float32. By themselves, these are 1.6 and 2.0 times as fast: here both "
-    "together give a little more than the product.",
-)
 
 # %% [markdown]
 # What to see: networks above the dashed line keep the limit, and of these the one furthest to the right wins. It is one
@@ -1262,7 +1258,8 @@ front_playground(
 #
 # Here are the results of section 7, with the times that were measured during the searches:
 
-# %%
+# %% tags=["fold"]
+# Table: what each way reached
 made = {
     "manual": [
         {

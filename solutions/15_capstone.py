@@ -23,15 +23,19 @@ import tempfile
 from pathlib import Path
 
 import onnx
-import onnxruntime
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.grading import capstone
 from nnopt_lab.lessons.capstone import entries, way
+from nnopt_lab.lessons.capstone.contents import (
+    operators_run,
+    stored_tensors,
+    with_floats,
+)
 from nnopt_lab.lessons.capstone.onnx_files import write_onnx
 from nnopt_lab.techniques.convolutions import folding
 from nnopt_lab.techniques.quantization import qat, quantize
@@ -106,12 +110,6 @@ predict("our small file against the baseline, batch 256", unit="×")
 QUICK = {"isolation": "own files", "rounds": 7, "seconds": 0.3}
 board = capstone.judge(**QUICK)
 
-# %% tags=["nbval-ignore-output"]
-board
-
-# %%
-board.plot()
-
 # %%
 # Answer: our small file against the baseline's
 small, accurate, fast, fastest = (
@@ -149,6 +147,12 @@ reveal(
     because="Fewer multiplications do not mean less time (lesson 02). Section 6 finds "
     "out where this network's time goes.",
 )
+
+# %% tags=["nbval-ignore-output"]
+board
+
+# %%
+board.plot()
 
 # %% [markdown]
 # What to see: the left plot shows size, the right one speed, each against accuracy. The green line joins the files that
@@ -217,25 +221,13 @@ check("capstone.file_bytes", file_bytes)
 
 # %%
 file_bytes = yours_or_ours("capstone.file_bytes")
-BITS = {
-    TensorProto.FLOAT: 32,
-    TensorProto.INT8: 8,
-    TensorProto.INT4: 4,
-    TensorProto.INT64: 64,
-}
 
 
 def taken_apart(path):
     """A file's bytes: float32 and int64, int8 and int4, everything else."""
-    tensors = onnx.load(path).graph.initializer
-    wide = [t for t in tensors if BITS[t.data_type] >= 32]
-    narrow = [t for t in tensors if BITS[t.data_type] < 32]
-    wide_bytes, narrow_bytes = (
-        file_bytes([list(t.dims) for t in part], [BITS[t.data_type] for t in part])
-        for part in (wide, narrow)
-    )
-    size = Path(path).stat().st_size
-    return wide_bytes, narrow_bytes, size - wide_bytes - narrow_bytes
+    wide = file_bytes(*stored_tensors(path, bits=(32, 64)))
+    narrow = file_bytes(*stored_tensors(path, bits=(4, 8)))
+    return wide, narrow, Path(path).stat().st_size - wide - narrow
 
 
 # %%
@@ -323,7 +315,6 @@ check("capstone.in_pairs", in_pairs)
 predict("accuracy lost with 4-bit weights, no training", unit="points")
 
 # %%
-in_pairs = yours_or_ours("capstone.in_pairs")
 # Only weights are rounded, to the range from the smallest to the largest ("min-max"),
 # in all layers (`ends=None`: no other bits for the first and the last).
 four_bits = models.trained("mynet")
@@ -332,26 +323,36 @@ qat.prepare(four_bits, batch, weights=4, activations=None, method="min-max", end
 qat.make_permanent(four_bits.eval())
 first = write_onnx(four_bits, folder / "four bits.onnx")
 
-layer = four_bits.features[0]
-packed = in_pairs(quantize(layer.weight.detach(), layer.weight_grid).long().flatten())
-stored = next(
-    t for t in onnx.load(first).graph.initializer if t.data_type == TensorProto.INT4
-)
-claim(
-    "The file stores the first layer's weights in the bytes that `in_pairs` returns.",
-    bytes(packed.tolist()) == stored.raw_data,
-)
+# %%
+board = capstone.judge([first], board=board, **QUICK)
+lost_by_rounding = board.baseline.accuracy - board["four bits"].accuracy
 
 # %%
 # Answer: accuracy lost with 4-bit weights, no training
-board = capstone.judge([first], board=board, **QUICK)
-lost_by_rounding = board.baseline.accuracy - board["four bits"].accuracy
 reveal(
     "accuracy lost with 4-bit weights, no training",
     round(lost_by_rounding, 1),
     because="Nearly all weights are in one wide linear layer, where thousands of "
     "rounding errors average out. A network with few weights has no such reserve: our "
     "small one was trained with its grid (lesson 06).",
+)
+
+# %% [markdown]
+# Are the bytes in the file those of your function? The next cell packs the first layer's weights.
+
+# %%
+in_pairs = yours_or_ours("capstone.in_pairs")
+layer = four_bits.features[0]
+packed = in_pairs(quantize(layer.weight.detach(), layer.weight_grid).long().flatten())
+
+# %% tags=["fold"]
+# Claims: bytes of the first layer
+stored = next(
+    t for t in onnx.load(first).graph.initializer if t.data_type == TensorProto.INT4
+)
+claim(
+    "The file stores the first layer's weights in the bytes that `in_pairs` returns.",
+    bytes(packed.tolist()) == stored.raw_data,
 )
 
 # %%
@@ -498,34 +499,15 @@ claim("The 4-bit entry earns 4 points for its size.", round(earned["four bits"])
 # ## 6. Small is not fast
 #
 # The small network does less than a seventh of the baseline's multiplications, and yet it gains little or no speed. Is
-# that due to the architecture, or to the file? The next cell writes the same network with its weights in float32. How
+# that due to the architecture, or to the file? Write the same network with its weights in float32 (`with_floats`). How
 # many times as fast is it?
 
-
 # %%
-def with_floats(path, target):
-    """Write the same network with float32 weights and no DequantizeLinear."""
-    model = onnx.load(path)
-    numbers = {t.name: t for t in model.graph.initializer}
-    for node in [n for n in model.graph.node if n.op_type == "DequantizeLinear"]:
-        whole, scale = (numpy_helper.to_array(numbers[name]) for name in node.input)
-        floats = numpy_helper.from_array(
-            whole.astype("float32") * scale, node.output[0]
-        )
-        for name in node.input:
-            model.graph.initializer.remove(numbers[name])
-        model.graph.initializer.append(floats)
-        model.graph.node.remove(node)
-    onnx.save(model, target)
-    return target
-
-
 predict("our small network in float32 against the same in int4, batch 256", unit="×")
 
 # %%
-board = capstone.judge(
-    [with_floats(files["small"], folder / "small, float32.onnx")], board=board, **QUICK
-)
+small_in_float = with_floats(files["small"], folder / "small, float32.onnx")
+board = capstone.judge([small_in_float], board=board, **QUICK)
 in_float = board["small, float32"]
 gain = in_float.faster[256].median / small.faster[256].median
 
@@ -544,23 +526,10 @@ reveal(
 # its fastest convolutions: they need channels in blocks, for which the weights are rearranged once, at loading. On
 # other processors the engine may have none of them.
 
-
-# %% tags=["nbval-ignore-output"]
-def operators(path):
-    """The operators that ONNX Runtime runs for a file, with their domains."""
-    options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath = str(folder / "rewritten.onnx")
-    options.log_severity_level = 4
-    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return [
-        f"{node.domain} {node.op_type}".strip()
-        for node in onnx.load(options.optimized_model_filepath).graph.node
-    ]
-
-
+# %%
 run = {
-    "int4": operators(files["small"]),
-    "float32": operators(folder / "small, float32.onnx"),
+    "int4": operators_run(files["small"]),
+    "float32": operators_run(small_in_float),
 }
 
 # %% tags=["fold", "nbval-ignore-output"]
@@ -585,7 +554,8 @@ plots.finish(
 # What to see: only the int4 file runs DequantizeLinear. If the engine has blocked convolutions (`nchwc`), only the
 # float32 file gets them.
 
-# %%
+# %% tags=["fold"]
+# Numbers: multiplications of the small network
 picture = pictures.to_input(pictures.test.images[:1])
 fresh = entries.separable_network((14, 28, 36, 56, 64), (2, 1, 2, 1))  # as in "small"
 fewer = measure.macs(models.trained("mynet"), picture) / measure.macs(fresh, picture)

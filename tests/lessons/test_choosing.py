@@ -12,6 +12,7 @@ from nnopt_lab.course.playground import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.choosing import experiments
 from nnopt_lab.lessons.choosing.playground import front_playground
+from nnopt_lab.lessons.choosing.stopping import FIRST, stopped_trials
 from nnopt_lab.techniques.search.points import Point
 from tests.lessons.playgrounds import goals, line, shown, ticks
 
@@ -140,3 +141,20 @@ def test_the_shipped_orders_and_times_have_the_shape_that_they_promise():
     for widths in recorded("time_by_part")["result"].values():
         assert all(list(parts) == list(experiments.PARTS) and min(parts.values()) > 0 for parts in widths.values())
         assert sum(widths["half"].values()) < sum(widths["all"].values())
+
+
+def test_a_rule_sees_the_finished_trials_before_each_and_none_of_a_network_that_was_not_trained():
+    def trial(number, curve):
+        return {"number": number, "config": {}, "accuracy": 80.0 + number, "bytes": 1, "latency": 1.0, "curve": curve}
+
+    curves = [[70.0, 75.0]] * FIRST + [[], [60.0, 65.0], [71.0, 76.0]]
+    points = [trial(number, curve) for number, curve in enumerate(curves)]
+    seen = []
+
+    def rule(curve, cost, others, costs, floor):
+        seen.append((curve, len(others), len(costs), floor))
+        return 1 if curve[0] == 60.0 else len(curve)
+
+    stopped, trained, whole = stopped_trials({"points": points, "original": {"accuracy": 89.0}}, 1.0, rule)
+    assert seen == [([60.0, 85.0], FIRST, FIRST, 88.0), ([71.0, 86.0], FIRST, FIRST, 88.0)]
+    assert [point.number for point in stopped] == [5] and (trained, whole) == (2 * FIRST + 1 + 2, 2 * FIRST + 4)
