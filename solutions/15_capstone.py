@@ -123,7 +123,7 @@ reveal(
     "overhead around them.",
 )
 
-# %% tags=["nbval-ignore-output"]
+# %%
 # Answer: our fastest file against the baseline, batch 256
 of_fastest = fastest.faster[256]
 reveal(
@@ -136,7 +136,7 @@ reveal(
     "large tensor is left to write and read.",
 )
 
-# %% tags=["nbval-ignore-output"]
+# %%
 # Answer: our small file against the baseline, batch 256
 of_small = small.faster[256]
 reveal(
