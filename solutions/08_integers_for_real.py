@@ -1059,6 +1059,8 @@ claim(
 
 # %% [markdown]
 # ## Summary
+#
+# The last plot compares all engines of this lesson by speed, size and accuracy.
 
 # %% tags=["fold"]
 # Plot: speed, size and accuracy of the engines

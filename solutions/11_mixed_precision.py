@@ -41,6 +41,7 @@ from nnopt_lab.course.calls import (
 from nnopt_lab.course.course_map import progress
 from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.recordings import recorded
+from nnopt_lab.lessons.mixed_precision.measurements import training_step
 from nnopt_lab.lessons.mixed_precision.playground import precision_playground
 from nnopt_lab.lessons.mixed_precision.watching import (
     kept_for_backward,
@@ -521,38 +522,10 @@ predict("speed-up of a training step by bf16 autocast", unit="×")
 # %%
 inputs = pictures.to_input(pictures.train.images[:16])
 labels = pictures.train.labels[:16]
-
-
-def training_step(dtype, device="cpu"):
-    """One training step of a copy of the network, as a function of its inputs."""
-    worker = copy.deepcopy(net).to(device).train()
-    optimizer = torch.optim.SGD(worker.parameters(), 1e-6)
-    targets = labels.to(device)
-
-    def one(x):
-        # `measure.latency` calls this in inference mode, where there are no gradients.
-        with torch.inference_mode(False), torch.enable_grad():
-            many = targets.repeat(len(x) // 16)
-            precision.step(worker, x, many, optimizer, dtype=dtype)
-
-    return one
-
-
-# %% tags=["fold"]
-# Numbers: products in four formats
-a, b = torch.randn(64, 512), torch.randn(512, 512)
-kinds = {
-    "float32": (a, b),
-    "bf16": (a.bfloat16(), b.bfloat16()),
-    "fp16": (a.half(), b.half()),
+steps = {
+    "float32": training_step(net, labels),
+    "bf16": training_step(net, labels, torch.bfloat16),
 }
-products = {name: lambda _, x=x, w=w: x @ w for name, (x, w) in kinds.items()}
-q, r = (torch.randint(-127, 128, m.shape, dtype=torch.int8) for m in (a, b))
-products["int8"] = lambda _: torch._int_mm(q, r)
-of_product = measure.latency(products, inputs, rounds=7, budget_seconds=1)
-
-# %%
-steps = {"float32": training_step(None), "bf16": training_step(torch.bfloat16)}
 of_step = measure.latency(steps, inputs, rounds=7, budget_seconds=1)
 ratio = measure.ratio(of_step["float32"], of_step["bf16"])
 
@@ -567,6 +540,19 @@ reveal(
     "part of a small network's step, and autocast's conversions come on top. Without "
     "such instructions, the products become slower, too.",
 )
+
+# %% tags=["fold"]
+# Numbers: products in four formats
+a, b = torch.randn(64, 512), torch.randn(512, 512)
+kinds = {
+    "float32": (a, b),
+    "bf16": (a.bfloat16(), b.bfloat16()),
+    "fp16": (a.half(), b.half()),
+}
+products = {name: lambda _, x=x, w=w: x @ w for name, (x, w) in kinds.items()}
+q, r = (torch.randint(-127, 128, m.shape, dtype=torch.int8) for m in (a, b))
+products["int8"] = lambda _: torch._int_mm(q, r)
+of_product = measure.latency(products, inputs, rounds=7, budget_seconds=1)
 
 # %% tags=["fold"]
 # Plot: speed of autocast
@@ -606,7 +592,9 @@ if device.type == "cpu":
 else:
     many = pictures.to_input(pictures.train.images[:16]).repeat(64, 1, 1, 1).to(device)
     there = {
-        n: training_step(FORMATS[n].dtype if n != "float32" else None, device)
+        n: training_step(
+            net, labels, FORMATS[n].dtype if n != "float32" else None, device
+        )
         for n in ("float32", "bf16", "fp16")
     }
     on_device = measure.latency(there, many, rounds=20, budget_seconds=3)

@@ -11,7 +11,9 @@ from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.playground import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.mixed_precision import experiments
+from nnopt_lab.lessons.mixed_precision.measurements import training_step
 from nnopt_lab.lessons.mixed_precision.playground import precision_playground
+from nnopt_lab.lessons.mixed_precision.watching import kept_for_backward, largest_values, output_gradients
 from tests.lessons.playgrounds import goals, line, shown, ticks
 from tests.workbench.plots.drawing import overlapping_texts
 
@@ -179,3 +181,52 @@ def test_the_shipped_precision_experiments_have_the_shape_that_they_promise():
     for way, rows in weights["accuracy"].items():
         assert [len(row) for row in rows] == [len(experiments.WEIGHTS_SEEDS)] * len(weights["rates"])
         assert all(0 <= share <= 1 for share in weights["unmoved"][way])
+
+
+def two_layers():
+    first, second = torch.nn.Linear(2, 2, bias=False), torch.nn.Linear(2, 2, bias=False)
+    with torch.no_grad():
+        first.weight.copy_(torch.tensor([[3.0, 0.0], [0.0, 1.0]]))
+        second.weight.copy_(torch.tensor([[0.0, -2.0], [1.0, 0.0]]))
+    return torch.nn.Sequential(first, torch.nn.ReLU(), second)
+
+
+def test_the_largest_value_of_a_layer_is_among_its_inputs_and_outputs_and_only_while_watched():
+    net = two_layers()
+    with largest_values(net) as found:
+        net(torch.tensor([[-9.0, 5.0]]))
+    net(torch.ones(1, 2))
+    assert found == [27, 10]
+
+
+def test_gradients_of_outputs_are_those_of_autograd_from_the_last_layer_on():
+    net, inputs, labels = two_layers(), torch.tensor([[1.0, 2.0]]), torch.tensor([0])
+    with output_gradients(net) as caught:
+        torch.nn.functional.cross_entropy(net(inputs), labels).backward()
+    hidden = net[0](inputs)
+    output = net[2](hidden.relu())
+    loss = torch.nn.functional.cross_entropy(output, labels)
+    expected = torch.autograd.grad(loss, (output, hidden))
+    assert len(caught) == 2
+    for gradient, own in zip(caught, expected, strict=True):
+        torch.testing.assert_close(gradient, own.flatten())
+
+
+def test_what_is_kept_for_the_backward_pass_is_counted_without_parameters():
+    inputs, labels = torch.ones(4, 2), torch.zeros(4, dtype=torch.int64)
+    kept = kept_for_backward(torch.nn.Linear(2, 2), inputs, labels)
+    # The inputs, and the log-softmax of the outputs with its labels; a scalar counts the pictures.
+    assert (
+        kept["int64"] == labels.nbytes and inputs.nbytes + 4 * 2 * 4 <= kept["float32"] <= inputs.nbytes + 4 * 2 * 4 + 8
+    )
+    assert "bfloat16" in kept_for_backward(torch.nn.Linear(2, 2), inputs, labels, torch.bfloat16)
+
+
+def test_a_training_step_repeats_the_labels_and_leaves_the_network_as_it_is():
+    net = two_layers()
+    before = [p.clone() for p in net.parameters()]
+    step, inputs = training_step(net, torch.tensor([0, 1])), torch.ones(6, 2)
+    with torch.inference_mode():
+        step(inputs)
+    assert all(map(torch.equal, before, net.parameters()))
+    assert all(p.grad is None for p in net.parameters())
