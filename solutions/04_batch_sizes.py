@@ -661,7 +661,7 @@ question("batches.mean_of_means", answer)
 # `accumulation.Accumulate` wraps any optimizer, so the training loop stays as it is. Its `weighted` wraps the loss and
 # multiplies the gradient of each micro-batch by the micro-batch's size. Its `step` only counts; after the last
 # micro-batch, it divides the sum by the number of pictures and updates the weights. Its `zero_grad` clears gradients
-# only before the next group of micro-batches. The next cell trains on the same pictures in the same order, once in
+# only before the next group of micro-batches. The next two cells train on the same pictures in the same order, once in
 # batches of 256 and once in micro-batches of 96, 32 and 128:
 
 # %%

@@ -57,7 +57,8 @@ measure.layer_table(net, calibration)
 # networks see the same pictures, so the interval depends only on the pictures that exactly one of them gets right.
 # Variants are compared on the *validation* pictures; final results are measured on the *test* pictures.
 
-# %%
+# %% tags=["fold"]
+# Numbers: the float network's accuracy, and how points lost are counted
 tested = training.evaluate(start, pictures.test, pictures)
 validated = training.evaluate(start, pictures.validation, pictures)
 
