@@ -15,12 +15,14 @@ import nbformat
 from nnopt_lab.book import lessons, library, start_page
 from nnopt_lab.book.addresses import lesson_links, project_urls
 from nnopt_lab.course.lesson import lessons as declared_lessons
+from nnopt_lab.course.server_settings import LAB_EXTENSIONS
 from nnopt_lab.workbench.files import check_folder, naming
 from nnopt_lab.workbench.language import ENGLISH, speaking
 
 NEEDED = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx_codeautolink", "latex2mathml")
 MARK = ".nnopt-book"  # a file in every book, so that a folder with anything else is never replaced
 STATIC = Path(__file__).parent / "static"
+FIGURES = LAB_EXTENSIONS / "nnopt-lab" / "static" / "figures.js"
 SETTINGS = {
     "project": "NNOpt Lab",
     "html_title": "NNOpt Lab",
@@ -49,8 +51,9 @@ SETTINGS = {
     "suppress_warnings": ["misc.highlighting_failure", "codeautolink"],  # code in prose may be abbreviated
     "html_theme": "sphinx_book_theme",
     "html_math_renderer": "mathml",
-    "html_static_path": [str(STATIC)],
+    "html_static_path": [str(STATIC), str(FIGURES)],
     "html_css_files": ["book.css"],
+    "html_js_files": [(FIGURES.name, {"defer": "defer"})],
     "html_favicon": str(STATIC / "favicon.svg"),
     "html_context": {"default_mode": "auto"},
     "html_copy_source": False,

@@ -103,9 +103,8 @@ class Playground(widgets.VBox):
         self._tick(*found)
         self._summary = {KEY: plots.summary(self.figure)}
         self.figure.alt = continued(self.figure.alt, _plain(text)).strip()
-        picture = plots.png(self.figure, plots.SHARPNESS, quick=True)
         style = _STYLE.replace("drawing …", _("drawing …"))
-        self._picture.value = style + plots.img(self.figure, picture)
+        self._picture.value = style + plots.img(self.figure, quick=True)
         self._text.value = _row(text)
         settings = " · ".join(labelled(control.description, _shown(control)) for control in self._controls.values())
         how = _("{settings} <em>(run this cell to move the controls)</em>", settings=html.escape(settings))
@@ -150,7 +149,7 @@ class Playground(widgets.VBox):
     def _repr_mimebundle_(self, **kwargs) -> dict:
         """The widget, and for pages that show no widgets its settings, its text and its figure with a description."""
         bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle and self.figure is not None:  # cropped and with a palette, since it is stored in the notebook
+        if bundle and self.figure is not None:  # cropped, since it is stored in the notebook
             parts = (self._settings.value, self._goals.value, self._text.value, plots.img(self.figure))
             bundle = {**bundle, "text/html": "".join(f"<div>{part}</div>" for part in parts if part)}
         return bundle

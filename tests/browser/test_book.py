@@ -1,5 +1,6 @@
 """The book in a browser: no broken link, no error, nothing from elsewhere, and readable on a phone in both themes."""
 
+import base64
 import re
 import threading
 from functools import partial
@@ -10,6 +11,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 import pytest
 
 from nnopt_lab.book import site
+from nnopt_lab.workbench import plots
 
 PAGES = ("index.html", "lessons/01_pruning.html", "lessons/06_few_bits.html", "lessons/10_parallelism.html")
 PAGES += ("library/nnopt_lab.techniques.pruning.html", "library/nnopt_lab.techniques.search.autotune.html")
@@ -169,3 +171,12 @@ def contrast(one: str, other: str) -> float:
 
     low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_texts_in_figures_have_the_colour_of_the_pages_text(opened, theme):
+    page = opened("lessons/10_parallelism.html", theme=theme)
+    figure = page.locator("img.nnopt-drawn[src^='data:image/svg']").first
+    color = page.evaluate("getComputedStyle(document.body).getPropertyValue('--pst-color-text-base').trim()")
+    drawn = base64.b64decode(figure.get_attribute("src").split(",")[1]).decode()
+    assert color and color in drawn and plots.INK not in drawn

@@ -1,11 +1,11 @@
 """Draw boxes, arrows and grids as an SVG picture that reads on light and dark pages."""
 
-import base64
 import html
 from dataclasses import dataclass, field
 
 from nnopt_lab.workbench.language import _, translated
 from nnopt_lab.workbench.plots.colors import BLUE, FAINT, INK
+from nnopt_lab.workbench.plots.illustration import embedded
 
 FONT = "system-ui,'DejaVu Sans',sans-serif"
 LINE = 18  # height of a line of text
@@ -95,11 +95,7 @@ class Drawing:
         return _("A diagram: {description}", description=translated(self.alt))
 
     def _repr_html_(self) -> str:
-        source = base64.b64encode(self.svg.encode()).decode()
-        return (
-            f'<img alt="{html.escape(translated(self.alt))}" class="nnopt-drawn" width="{self.width}" '
-            f'style="max-width:100%;height:auto" src="data:image/svg+xml;base64,{source}">'
-        )
+        return embedded(self.svg, self.width, translated(self.alt))
 
 
 def _points(points) -> str:

@@ -38,7 +38,7 @@ from nnopt_lab.workbench.plots.colors import (
 )
 from nnopt_lab.workbench.plots.graphs import Node, graph
 from nnopt_lab.workbench.plots.histograms import histogram
-from nnopt_lab.workbench.plots.illustration import SHARPNESS, alt_text, img, png
+from nnopt_lab.workbench.plots.illustration import alt_text, img, png, svg
 from nnopt_lab.workbench.plots.images import matrix, pictures
 from nnopt_lab.workbench.plots.lines import band, curves, history, interval_line, scatter, series_colors, write_names
 from nnopt_lab.workbench.plots.roofline import roofline
@@ -70,7 +70,6 @@ __all__ = [
     "PURPLE",
     "RED",
     "REFERENCE",
-    "SHARPNESS",
     "SIZE",
     "SKY",
     "STYLE",
@@ -111,5 +110,6 @@ __all__ = [
     "stages",
     "style",
     "summary",
+    "svg",
     "write_names",
 ]

@@ -14,10 +14,10 @@ from matplotlib.colors import to_hex, to_rgb
 # darkened until they can be seen on both backgrounds, and three more.
 BLUE, ORANGE, GREEN, PURPLE, SKY, GOLD = "#0F74C0", "#D95A10", "#0E9A6C", "#C0629F", "#2A94C4", "#B57F00"
 BROWN, VIOLET, RED = "#96591F", "#8A63D2", "#D43D51"
-REFERENCE = "#757575"  # the original network, a limit
-# Texts and axes: 4.6:1 on white. No grey has 4.5:1 on both backgrounds, so JupyterLab (`remoteEntry.js`) and the book
-# (`book.css`) brighten pictures in their dark themes, where this grey then has 5.2:1; elsewhere it has 4.1:1.
+# Texts and axes. JupyterLab and the book show them in the colour of the page's text (`figures.js`), which finds them by
+# this grey, so nothing else has it. On other pages it has 4.6:1 on white and 4.1:1 on dark.
 INK = "#757575"
+REFERENCE = "#767676"  # the original network, a limit
 GRID = "#80808033"  # fainter than what joins two dots, because names of points lie on it
 FAINT = "#8080804D"
 PALE = "#80808066"  # areas behind what matters

@@ -5,20 +5,20 @@ import html
 import io
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import reduce
 
-import numpy as np
+import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from PIL import Image
 
 from nnopt_lab.workbench.language import _, continued, labelled
 from nnopt_lab.workbench.plots.summary import KEY, panel_title, summary
 
-SHARPNESS = 2  # pixels of the picture per pixel on the page, for screens with a high resolution
+SHARPNESS = 2  # pixels of a photograph in a figure per pixel on the page, for screens with a high resolution
+POINTS = 72  # per inch, SVG's unit in matplotlib
+_REPRODUCIBLE = {"svg.hashsalt": "nnopt-lab", "svg.fonttype": "path"}
+_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _MOST_NAMES = 8  # rows or series that a description lists
 _ENDS = (".", "!", "?", "。", "！", "？")
 _RAISED = str.maketrans("-−0123456789+kn", "⁻⁻⁰¹²³⁴⁵⁶⁷⁸⁹⁺ᵏⁿ")
@@ -45,60 +45,60 @@ class Illustration(Figure):
         display(shown, metadata={KEY: summary(self)}, raw=True)
 
 
-def img(fig: Figure, picture: bytes | None = None) -> str:
+def img(fig: Figure, quick: bool = False) -> str:
     """A figure as an HTML `<img>` element that contains its picture and its description.
 
     Args:
         fig: from `figure()`.
-        picture: the content of its PNG file, with `SHARPNESS` pixels per pixel on the page; default `png(fig)`'s.
+        quick: as `svg()` takes it.
     """
-    picture = png(fig, SHARPNESS) if picture is None else picture
-    width = int.from_bytes(picture[16:20], "big") // SHARPNESS  # in the first chunk, IHDR, whose data begins at byte 16
-    source = base64.b64encode(picture).decode()
+    picture = svg(fig, quick)
+    width = round(float(re.search(r' viewBox="0 0 ([\d.]+) ', picture)[1]) * fig.dpi / POINTS)
+    return embedded(picture, width, alt_text(fig))
+
+
+def embedded(picture: str, width: int, alt: str) -> str:
+    """An HTML `<img>` element that contains a picture, whose texts `figures.js` shows in the colour of the page's text.
+
+    Args:
+        picture: the content of an SVG file.
+        width: on a page that is wide enough, in pixels.
+        alt: what there is to see, in words.
+    """
+    source = base64.b64encode(picture.encode()).decode()
     return (
-        f'<img alt="{html.escape(alt_text(fig))}" class="nnopt-drawn" width="{width}" '
-        f'style="max-width:100%;height:auto" src="data:image/png;base64,{source}">'
+        f'<img alt="{html.escape(alt)}" class="nnopt-drawn" width="{width}" '
+        f'style="max-width:100%;height:auto" src="data:image/svg+xml;base64,{source}">'
     )
 
 
-def png(fig: Figure, scale: float = 1, quick: bool = False) -> bytes:
-    """Render a figure as the content of a PNG file: transparent, cropped to what is drawn, `scale` times its pixels.
+def svg(fig: Figure, quick: bool = False) -> str:
+    """Render a figure as the content of an SVG file: transparent, cropped to what is drawn, its letters as shapes.
 
-    Only photographs have more than 256 colours, so other figures are stored with a palette, at a third of the bytes.
+    Args:
+        fig: from `figure()`.
+        quick: in half the time, as `finish()` laid the figure out, and not cropped.
+    """
+    buffer = io.StringIO()
+    with plt.rc_context(_REPRODUCIBLE), _laid_out(fig) if quick else nullcontext():
+        size = None if quick else "tight"
+        fig.savefig(
+            buffer, format="svg", bbox_inches=size, dpi=SHARPNESS * fig.dpi, transparent=True, metadata=_NO_METADATA
+        )
+    picture = buffer.getvalue()
+    return re.sub(r"<!--.*?-->|\s+", " ", picture[picture.index("<svg") :], flags=re.DOTALL)
+
+
+def png(fig: Figure, scale: float = 1) -> bytes:
+    """Render a figure as the content of a PNG file: transparent, cropped to what is drawn, `scale` times its pixels.
 
     Args:
         fig: from `figure()`.
         scale: above 0.
-        quick: in a third of the time, as `finish()` laid the figure out, not cropped, and less compressed.
     """
-    photograph = any(image.get_array().ndim == 3 for image in fig.findobj(AxesImage))
-    small = io.BytesIO()
-    if quick:
-        picture = _rendered(fig, scale)
-        (picture if photograph else _with_palette(picture)).save(small, format="png", compress_level=1)
-        return small.getvalue()
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", bbox_inches="tight", dpi=scale * fig.dpi, transparent=True)
-    if photograph:
-        return buffer.getvalue()
-    _with_palette(Image.open(buffer)).save(small, format="png", optimize=True)
-    return small.getvalue()
-
-
-def _with_palette(picture: Image.Image) -> Image.Image:
-    return picture.quantize(256, method=Image.Quantize.FASTOCTREE)
-
-
-def _rendered(fig: Figure, scale: float) -> Image.Image:
-    """The figure, drawn once; `savefig` would draw it twice."""
-    dpi, canvas = fig.dpi, FigureCanvasAgg(fig)
-    with _laid_out(fig):
-        fig.set_dpi(scale * dpi)
-        try:
-            canvas.draw()
-        finally:
-            fig.set_dpi(dpi)
-    return Image.fromarray(np.array(canvas.buffer_rgba()))
+    return buffer.getvalue()
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
             sides["left"] = _("arithmetic limits: {speed} GFLOP/s", speed=f"{peak_gflops:,.0f}")
         for side, text in sides.items():
             at = {"xytext": (8 if side == "left" else -8, 3), "textcoords": "offset points"}
-            ax.annotate(text, (ridge, 1), xycoords=("data", "axes fraction"), ha=side, color=REFERENCE, **at)
+            ax.annotate(text, (ridge, 1), xycoords=("data", "axes fraction"), ha=side, **at)
         for name, x, y in points:
             color = _color(name)
             ax.plot(x, y, marker_of(color), color=color, markersize=6.5, markeredgecolor=EDGE)

@@ -112,40 +112,44 @@ class TestImg:
         assert found["alt"].startswith('"less" & <more>. speed')
         assert "max-width:100%" in found["style"]
 
-    def test_has_two_pixels_per_pixel_of_the_page(self):
+    def test_contains_an_svg_file_in_its_size_on_the_page(self):
         found = attributes(plots.img(drawn()))
         head, data = found["src"].split(",")
-        assert head == "data:image/png;base64"
-        assert picture(base64.b64decode(data)).width // 2 == int(found["width"]) > 600
+        assert head == "data:image/svg+xml;base64"
+        width = float(re.search(r'width="([\d.]+)pt"', base64.b64decode(data).decode())[1])
+        assert int(found["width"]) == pytest.approx(width * 110 / 72, abs=1) and int(found["width"]) > 600
 
     def test_the_pattern_that_hides_figures_from_the_comparison_finds_all_of_it(self):
         assert re.fullmatch(r"<img [^>]*>", plots.img(drawn("a > b")))
 
 
-class TestPng:
-    def test_is_transparent_around_what_is_drawn(self):
-        alpha = np.array(picture(plots.png(drawn())))[..., 3]
-        assert (alpha == 0).mean() > 0.5 and alpha.max() == 255
+class TestSvg:
+    @pytest.mark.parametrize("quick", [False, True])
+    def test_is_transparent_and_the_same_each_time(self, quick):
+        first = plots.svg(drawn(), quick)
+        assert first == plots.svg(drawn(), quick) and len(first) < 60_000
+        assert not re.search(r"fill: #fff", first, re.IGNORECASE)
 
-    def test_is_the_same_each_time_and_small(self):
-        assert plots.png(drawn(), 2) == plots.png(drawn(), 2)
-        assert len(plots.png(drawn(), 2)) < 40_000
+    def test_has_letters_as_shapes_in_the_colour_of_texts(self):
+        found = plots.svg(drawn())
+        assert "<text" not in found and plots.INK in found and "epoch" not in found
 
-    def test_photographs_keep_their_colours(self):
+    @pytest.mark.parametrize("quick", [False, True])
+    def test_photographs_keep_their_colours(self, quick):
         colors = torch.randint(0, 256, (1, 3, 8, 8), dtype=torch.uint8)
-        seen = np.array(picture(plots.png(plots.pictures(colors), 2)))[..., :3].reshape(-1, 3)
+        (data,) = re.findall(r"data:image/png;base64,([^\"]+)", plots.svg(plots.pictures(colors), quick))
+        seen = np.array(picture(base64.b64decode(data)))[..., :3].reshape(-1, 3)
         wanted = colors[0].permute(1, 2, 0).reshape(-1, 3).numpy()
         assert {tuple(c) for c in wanted} <= {tuple(c) for c in seen}
 
 
-def test_a_quick_picture_is_uncropped_and_an_img_can_contain_it():
+def test_a_quick_picture_is_uncropped():
     fig, ax = plots.figure()
     ax.plot([1, 2])
-    picture = plots.png(plots.finish(fig), plots.SHARPNESS, quick=True)
-    width, height = (int.from_bytes(picture[start : start + 4], "big") for start in (16, 20))
-    assert (width, height) == pytest.approx(2 * fig.get_size_inches() * fig.dpi, abs=1)
-    assert base64.b64encode(picture).decode() in plots.img(fig, picture)
-    assert f'width="{width // 2}"' in plots.img(fig, picture)
+    width, height = map(
+        float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', plots.svg(plots.finish(fig), True)).groups()
+    )
+    assert (width, height) == pytest.approx(72 * fig.get_size_inches())
 
 
 def test_a_quick_picture_leaves_the_figure_as_it_is():
@@ -153,15 +157,11 @@ def test_a_quick_picture_leaves_the_figure_as_it_is():
     ax.plot([1, 2], label="a")
     plots.legend(fig)
     engine, place = plots.finish(fig).get_layout_engine(), ax.get_position().bounds
-    first = plots.png(fig, plots.SHARPNESS, quick=True)
+    first = plots.svg(fig, quick=True)
     assert fig.get_layout_engine() is engine and ax.get_position().bounds == place
-    assert plots.png(fig, plots.SHARPNESS, quick=True) == first
+    assert plots.svg(fig, quick=True) == first
 
 
-def test_a_quick_picture_is_transparent_and_a_quick_photograph_keeps_its_colours():
-    fig, ax = plots.figure()
-    ax.plot([1, 2])
-    assert picture(plots.png(plots.finish(fig), quick=True)).convert("RGBA").getpixel((0, 0))[3] == 0
-    colors = torch.randint(0, 256, (1, 3, 8, 8), dtype=torch.uint8)
-    seen = np.array(picture(plots.png(plots.pictures(colors), 2, quick=True)))[..., :3].reshape(-1, 3)
-    assert {tuple(c) for c in colors[0].permute(1, 2, 0).reshape(-1, 3).tolist()} <= {tuple(c) for c in seen.tolist()}
+def test_a_png_file_is_transparent_around_what_is_drawn():
+    alpha = np.array(picture(plots.png(drawn())))[..., 3]
+    assert (alpha == 0).mean() > 0.5 and alpha.max() == 255

@@ -3,7 +3,7 @@
   const HERE = document.currentScript.src;
   const START_PAGE = 'course.md';
   const SECONDS = 2;
-  const PARTS = ['answers', 'contents', 'folds', 'kernels', 'questions', 'saving', 'strips', 'tasks', 'tries', 'verdicts'];
+  const PARTS = ['answers', 'contents', 'figures', 'folds', 'kernels', 'questions', 'saving', 'strips', 'tasks', 'tries', 'verdicts'];
   const STYLE = new URL('course.css', HERE);
 
   const addStyle = () => {

@@ -1,0 +1,78 @@
+"""Texts in figures have the colour of the page's text, in each theme, after a change of it, and in a playground."""
+
+import nbformat
+import pytest
+
+CELLS = """
+from nnopt_lab.workbench import plots
+fig, ax = plots.figure()
+ax.set(title="a title", xlabel="an axis")
+plots.finish(fig)
+---
+from nnopt_lab.workbench.diagrams import search_loop
+search_loop()
+---
+from nnopt_lab.course.playground import Playground, slider
+def draw(size):
+    fig, ax = plots.figure()
+    ax.set(title=f"size {size}")
+    return plots.finish(fig), f"It is {size}."
+Playground(draw, size=slider("size", 1, 9, 3))
+"""
+THEMES = ("JupyterLab Dark", "JupyterLab Dark High Contrast", "JupyterLab Light")
+# Of each figure, the contrast of its text with the page: the pixel that differs most from the background.
+CONTRASTS = """async () => {
+  const linear = c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  const luminance = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  const contrast = (one, other) => (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+  const contrasts = [];
+  for (const figure of document.querySelectorAll('.jp-OutputArea-output img.nnopt-drawn')) {
+    await figure.decode();
+    const canvas = Object.assign(document.createElement('canvas'), { width: 1600, height: 800 });
+    const drawing = canvas.getContext('2d');
+    const page = getComputedStyle(document.body).getPropertyValue('--jp-layout-color0');
+    drawing.fillStyle = page;
+    drawing.fillRect(0, 0, 1600, 800);
+    const [ground] = [drawing.getImageData(0, 0, 1, 1).data];
+    drawing.drawImage(figure, 0, 0, 1600, 800);
+    const { data } = drawing.getImageData(0, 0, 1600, 800), behind = luminance(ground);
+    let most = 1;
+    for (let i = 0; i < data.length; i += 4) {
+      most = Math.max(most, contrast(luminance(data.subarray(i, i + 3)), behind));
+    }
+    contrasts.push(most);
+  }
+  return contrasts;
+}"""
+
+
+@pytest.fixture
+def figures(lab, workspace):
+    made = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, CELLS.strip().split("\n---\n"))))
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "figures.ipynb")
+    opened = lab("figures.ipynb")
+    opened.run_all()
+    opened.outputs("It is 3.").wait_for()
+    return opened
+
+
+def contrasts(page):
+    found = page.evaluate(CONTRASTS)
+    assert len(found) == 3
+    return found
+
+
+def test_texts_can_be_read_in_each_theme_and_after_a_change_of_it(figures):
+    page = figures.page
+    assert min(contrasts(page)) >= 7
+    for theme in THEMES:
+        figures.menu_item("Settings", "Theme", theme)
+        page.locator(f"body[data-jp-theme-name='{theme}']").wait_for(state="attached")
+        assert min(contrasts(page)) >= 7, theme
+        size = page.get_by_role("slider", name="size", exact=True)
+        size.focus()
+        before = page.locator(".nnopt-figure img").get_attribute("src")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("before => document.querySelector('.nnopt-figure img').src !== before", arg=before)
+        assert min(contrasts(page)) >= 7, f"{theme}, drawn again"
