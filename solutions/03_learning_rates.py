@@ -105,6 +105,8 @@ def final_loss(schedule, peak, steps=300):
     return noisy_descent(schedule, peak, steps)[1][-15:].mean().item()
 
 
+# %% tags=["fold"]
+# Table: loss after 3,000 steps at three constant rates
 Table(
     [[r, f"{final_loss('constant', r, 3000):.4f}"] for r in (0.01, 0.02, 0.04)],
     ["constant rate", "loss after 3,000 steps"],
@@ -128,8 +130,10 @@ valley_animation()
 predict("final loss of a constant rate ÷ final loss of a cosine", unit="×")
 
 # %%
-# Answer: final loss of a constant rate ÷ final loss of a cosine
 times = final_loss("constant", 0.04) / final_loss("cosine", 0.04)
+
+# %%
+# Answer: final loss of a constant rate ÷ final loss of a cosine
 reveal(
     "final loss of a constant rate ÷ final loss of a cosine",
     times,
@@ -181,13 +185,11 @@ claim(
 # `schedules.SCHEDULES`. Here are the rates of each over a hundred steps. The plateau schedule looks at losses, so it
 # gets some:
 
-# %%
+# %% tags=["fold"]
+# Plot: thirteen schedules
 steps = 100
 # These fall steadily, except for jumps at steps 35, 60 and 80.
 losses = [3 - t / steps + (t in (35, 60, 80)) for t in range(steps)]
-
-# %% tags=["fold"]
-# Plot: thirteen schedules
 fig, axes = plots.figure(ncols=5, nrows=3, height=5.4, sharex=True, sharey=True)
 for ax, (name, make) in zip(axes.flat, schedules.SCHEDULES.items(), strict=False):
     ax.plot(schedules.rates(make(steps), steps, losses=losses), color=plots.BLUE)
@@ -218,7 +220,7 @@ plots.finish(
 #
 # The others follow in sections 3 to 5.
 #
-# **Exercise (2 points).** Implement the cosine schedule with the formula above.
+# **Exercise (2 points).** Implement the cosine schedule with the formula above: the rate at a step, for any peak.
 
 
 # %% exercise="rates.cosine_rate"
@@ -299,13 +301,13 @@ check("rates.plateau_rates", plateau_rates)
 # %%
 plateau_rates = yours_or_ours("rates.plateau_rates")
 seen = [2.0, 1.5, 1.3, 1.4, 1.35, 1.31, 1.2, 1.25, 1.22, 1.21, 1.2, 1.19]
+rates_seen = plateau_rates(seen, rate=1.0, patience=2, factor=0.3)
 
 # %% tags=["fold"]
 # Plot: the rate falls when the loss stays level
 fig, (top, bottom) = plots.figure(nrows=2, sharex=True, height=4)
 top.plot(seen, "o-", color=plots.REFERENCE)
 top.set(ylabel="validation loss", title="patience 2, factor 0.3")
-rates_seen = plateau_rates(seen, 1.0, 2, 0.3)
 bottom.step(range(len(seen)), rates_seen, where="mid", color=plots.BLUE)
 bottom.set(xlabel="epoch", ylabel="rate", ylim=(0, 1.1))
 plots.finish(
@@ -332,7 +334,8 @@ claim(
 # `exp_range` multiplies it by $\gamma$ at each step. These are the article's "Cyclic Learning Rates", in PyTorch
 # `CyclicLR`.
 #
-# **Exercise (3 points).** Implement the triangle.
+# **Exercise (3 points).** Implement the triangle: a rate that rises and falls again, cycle after cycle, and never leaves
+# its two bounds.
 
 
 # %% exercise="rates.triangular_rate"
@@ -471,6 +474,8 @@ x, y = svm.two_classes(pictures.train, 2, 4, 1000)
 _, optimum, bound = svm.optimum(x, y, LAMBDA)
 print(f"optimum {optimum:.5f}, lower bound {bound:.5f}")
 
+# %% tags=["fold"]
+# Numbers: twenty steps of the function and of the library
 batch_of_8 = torch.randint(len(x), (20, 8), generator=torch.Generator().manual_seed(0))
 by_hand = torch.zeros(x.shape[1])
 for t, chosen in enumerate(batch_of_8, 1):
@@ -494,6 +499,9 @@ ways = {
     "constant 0.3": {"schedule": schedules.SCHEDULES["constant"](1), "rate": 0.3},
     "constant 0.1": {"schedule": schedules.SCHEDULES["constant"](1), "rate": 0.1},
 }
+
+# %% tags=["fold"]
+# Numbers: the gaps of six ways, with two seeds each
 gaps = {}
 for name, way in ways.items():
     runs = [
@@ -505,6 +513,18 @@ for name, way in ways.items():
     gaps[name] = (
         linear_svm.svm_objective(torch.stack(runs), x, y, LAMBDA) - optimum
     ).mean(0)
+last = {name: gap[-50:].mean().item() for name, gap in gaps.items()}
+best_constant = min(last[f"constant {rate}"] for rate in (1, 0.3, 0.1))
+
+# %%
+# Answer: gap of the best constant rate ÷ gap of Pegasos
+reveal(
+    "gap of the best constant rate ÷ gap of Pegasos",
+    best_constant / last["Pegasos, 1/(λt)"],
+    because="A constant rate ends on a floor of noise, or has not arrived yet. 1/(λt) "
+    "has no floor. The factor is small, because the best of the three rates happens to "
+    "suit this number of steps, but you have to search for that rate.",
+)
 
 # %% tags=["fold"]
 # Plot: the objective above its optimum
@@ -527,18 +547,6 @@ plots.finish(
     f"Above the optimum, “{ends[0]}” ends lowest, followed by “{ends[1]}”; "
     f"“{ends[-1]}” ends highest.",
     trained="y",
-)
-
-# %%
-# Answer: gap of the best constant rate ÷ gap of Pegasos
-last = {name: gap[-50:].mean().item() for name, gap in gaps.items()}
-best_constant = min(last[f"constant {rate}"] for rate in (1, 0.3, 0.1))
-reveal(
-    "gap of the best constant rate ÷ gap of Pegasos",
-    best_constant / last["Pegasos, 1/(λt)"],
-    because="A constant rate ends on a floor of noise, or has not arrived yet. 1/(λt) "
-    "has no floor. The factor is small, because the best of the three rates happens to "
-    "suit this number of steps, but you have to search for that rate.",
 )
 
 # %% [markdown]
@@ -582,7 +590,7 @@ answer = 2000
 question("rates.raw_pegasos", answer)
 
 
-# %% tags=["nbval-ignore-output"]
+# %%
 def train_a_little(schedule, rate=0.05, weight_decay=5e-4):
     """Train a MyNet on 6,000 pictures, a third of an epoch."""
     torch.manual_seed(0)
@@ -598,9 +606,10 @@ def train_a_little(schedule, rate=0.05, weight_decay=5e-4):
     )
 
 
+# %% tags=["nbval-ignore-output"]
+raised = ""
 try:
     train_a_little(lambda o: schedules.Pegasos(o, 5e-4))
-    raised = ""
 except ValueError as error:
     raised = str(error)
 print(raised)
@@ -619,10 +628,12 @@ print(f"validation accuracy {bounded.validation_accuracy[-1]:.1f} %")
 
 # %% [markdown]
 # A schedule has a state: the number of steps so far. If you resume a training, it must go on where it stopped. So save
-# the `state_dict` of the scheduler *and* of the optimizer, which contains the current rate:
+# the `state_dict` of the scheduler *and* of the optimizer, which contains the current rate. Below, `fresh()` makes an
+# optimizer with a new Pegasos schedule, and `some_steps` takes steps of both:
 
 
-# %%
+# %% tags=["fold"]
+# Numbers: a fresh schedule, and some steps of one
 def some_steps(optimizer, scheduler, count):
     for _ in range(count):
         optimizer.step()
@@ -635,6 +646,7 @@ def fresh():
     return optimizer, schedules.Pegasos(optimizer, 0.1, bounded=True)
 
 
+# %%
 in_one_go = some_steps(*fresh(), 20)
 first_part = fresh()
 some_steps(*first_part, 12)
@@ -729,17 +741,32 @@ check("rates.steepest_rate", steepest_rate)
 # %%
 predict("rate at which the loss of MyNet falls fastest", unit="")
 
-# %%
-smoothed = yours_or_ours("rates.smoothed")
-steepest_rate = yours_or_ours("rates.steepest_rate")
+# %% tags=["fold"]
+# Numbers: an untrained network, and its state before the test
 torch.manual_seed(1)
 net = models.MyNet()
 before, random_before = copy.deepcopy(net.state_dict()), torch.get_rng_state()
+
+# %%
+smoothed = yours_or_ours("rates.smoothed")
+steepest_rate = yours_or_ours("rates.steepest_rate")
 test = lr_range_test.range_test(net, pictures, optimizer=experiments.sgd(0.01))
 curve = smoothed(test.losses, 0.9)
 # Only up to the minimum: a loss that has exploded may fall back even faster afterwards.
 end = curve.index(min(curve)) + 1
 found = steepest_rate(test.rates[:end], curve[:end])
+
+# %% tags=["nbval-ignore-output"]
+# Answer: rate at which the loss of MyNet falls fastest
+reveal(
+    "rate at which the loss of MyNet falls fastest",
+    test.steepest,
+    test.steepest / 2,
+    test.steepest * 2,
+    because="The interval is a factor of two in both directions, because another seed "
+    "or another sweep moves the suggestion by about as much. It is an order of "
+    "magnitude, not a measurement.",
+)
 
 # %% tags=["fold"]
 # Plot: the range test
@@ -766,18 +793,6 @@ plots.finish(
     "The loss stays level at small rates, falls most steeply at a rate of "
     f"{test.steepest:.2g}, and then explodes.",
     trained="xy",
-)
-
-# %% tags=["nbval-ignore-output"]
-# Answer: rate at which the loss of MyNet falls fastest
-reveal(
-    "rate at which the loss of MyNet falls fastest",
-    test.steepest,
-    test.steepest / 2,
-    test.steepest * 2,
-    because="The interval is a factor of two in both directions, because another seed "
-    "or another sweep moves the suggestion by about as much. It is an order of "
-    "magnitude, not a measurement.",
 )
 
 # %% [markdown]
@@ -812,6 +827,9 @@ claim(
 
 # %%
 measured = recorded("first_rates", live=LIVE)["result"]
+
+# %% tags=["fold"]
+# Numbers: the best rate of each setting
 rates = measured["rates"]
 groups = {}
 for setting in measured["settings"]:
@@ -949,15 +967,15 @@ question("rates.how_to_choose", choice)
 # %%
 peaks = recorded("learning_rate_peaks", live=LIVE)["result"]
 race = recorded("learning_rate_race", live=LIVE)["result"]
+
+# %% tags=["fold"]
+# Plot: accuracy over the epochs of the race
 panels = [
     ("exponential", "step", "polynomial"),
     ("cosine", "warm restarts", "warm-up + cosine"),
     ("triangular", "triangular2", "exp_range"),
     ("plateau", "one-cycle", "Pegasos"),
 ]
-
-# %% tags=["fold"]
-# Plot: accuracy over the epochs of the race
 fig, axes = plots.figure(ncols=2, nrows=2, height=7, sharex=True, sharey=True)
 for ax, names in zip(axes.flat, panels, strict=True):
     plots.band(
@@ -996,7 +1014,8 @@ plots.finish(
 # constant rate with the same seeds (same first weights, same order of the pictures). Its 95 % interval, the range that
 # contains the true difference with 95 % confidence, comes from three pairs (Student's $t$), so it is wide.
 
-# %%
+# %% tags=["fold"]
+# Table: test accuracy and lead of each schedule
 constant = torch.tensor(race["schedules"]["constant"]["test"])
 final, ahead, rows = {}, {}, []
 for name, run in sorted(
@@ -1146,11 +1165,6 @@ winner, history = experiments.fit_in_parts(
 )
 won = training.evaluate(winner, pictures.test, pictures)
 against = measure.proportion_difference(baseline.correct, won.correct)
-
-# %% tags=["nbval-ignore-output"]
-print(f"article, 8 epochs: {baseline.accuracy:.2f} %")
-print(f"ours, a third of them: {won.accuracy:.2f} %")
-print(f"ours ahead by {against} points, on the same pictures")
 spread = [won.accuracy + end - against.estimate for end in (against.low, against.high)]
 
 # %% tags=["nbval-ignore-output"]
@@ -1164,6 +1178,12 @@ reveal(
     "race shows the effect of the schedule alone. The effects of AdamW and of the "
     "smaller batches were not measured separately.",
 )
+
+# %% tags=["fold", "nbval-ignore-output"]
+# Numbers: the article's recipe compared with ours
+print(f"article, 8 epochs: {baseline.accuracy:.2f} %")
+print(f"ours, a third of them: {won.accuracy:.2f} %")
+print(f"ours ahead by {against} points, on the same pictures")
 
 # %% tags=["fold"]
 # Claims: a third of the epochs
