@@ -286,7 +286,7 @@ layers = [(layer, "weight") for layer in pruning.prunable(theirs).values()]
 prune.global_unstructured(layers, prune.L1Unstructured, amount=total - total // 10)
 
 # %% tags=["fold"]
-# Numbers: your masks compared with torch's
+# Numbers: the masks compared with torch's
 pairs = zip(
     pruning.prunable(theirs).values(), pruning.prunable(ours).values(), strict=True
 )
@@ -790,12 +790,9 @@ check("pruning.n_m_mask", n_m_mask)
 n_m_mask = yours_or_ours("pruning.n_m_mask")
 two_of_four = copy.deepcopy(dense)
 with torch.no_grad():
-    for layer in (
-        two_of_four.features[3],
-        two_of_four.classifier[0],
-        two_of_four.classifier[2],
-    ):
-        layer.weight.mul_(n_m_mask(layer.weight.flatten(1)).reshape(layer.weight.shape))
+    for name in ("features.3", "classifier.0", "classifier.2"):
+        w = two_of_four.get_submodule(name).weight
+        w.mul_(n_m_mask(w.flatten(1)).reshape(w.shape))
 
 # %%
 # Claims: size and speed of zeros
@@ -1033,7 +1030,7 @@ print(f"The first ReLU and pooling take {part:.0%} of the network's time.")
 three_eighths = channel_pruning.keep_most_important(dense, batch[:1], share=0.375)
 small = channel_pruning.remove_channels(dense, batch[:1], three_eighths)
 before_finetuning = validated(small)
-finetune(small, train=pictures.train)
+history = finetune(small, train=pictures.train)
 
 # %% tags=["fold"]
 # Numbers: accuracy and speed with three eighths of the channels
@@ -1055,7 +1052,7 @@ Table(
 )
 
 # %% tags=["fold"]
-# Numbers: your network compared with the library's
+# Numbers: the network by hand compared with the library's
 with torch.inference_mode():
     by_hand_agrees = torch.allclose(by_hand(batch), by_library(batch), atol=1e-5)
 all_macs, all_parameters = (

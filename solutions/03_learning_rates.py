@@ -334,8 +334,8 @@ claim(
 # `exp_range` multiplies it by $\gamma$ at each step. These are the article's "Cyclic Learning Rates", in PyTorch
 # `CyclicLR`.
 #
-# **Exercise (3 points).** Implement the triangle: a rate that rises and falls again, cycle after cycle, and never leaves
-# its two bounds.
+# **Exercise (3 points).** Implement the triangle: a rate that rises and falls again, cycle after cycle, and never
+# leaves its two bounds.
 
 
 # %% exercise="rates.triangular_rate"
@@ -437,8 +437,8 @@ claim(
 # ([2011](https://doi.org/10.1007/s10107-010-0420-4)) proves that the gap between objective and optimum, averaged over
 # the steps, shrinks like $\log t/t$.
 #
-# **Exercise (4 points).** Implement one step. (The gradient of $\max(0, 1 - y\,w\cdot x)$ is $-y\,x$ if the margin is
-# below 1, and 0 otherwise.)
+# **Exercise (4 points).** Implement one step of Pegasos: compute the weights after the step from the weights before it
+# and a batch. (The gradient of $\max(0, 1 - y\,w\cdot x)$ is $-y\,x$ if the margin is below 1, and 0 otherwise.)
 
 
 # %% exercise="rates.pegasos_step"
