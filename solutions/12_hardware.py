@@ -616,10 +616,8 @@ check("hardware.cheapest", cheapest)
 # %%
 cheapest = yours_or_ours("hardware.cheapest")
 counts = [10**k for k in range(7)]
-builds, each = (
-    [e.seconds for e in ready.values()],
-    [1000 * timed[256][name].median for name in ready],
-)
+builds = [engine.seconds for engine in ready.values()]
+each = [1000 * timed[256][name].median for name in ready]
 winners = [cheapest(list(ready), builds, each, count) for count in counts]
 
 # %% tags=["fold"]
@@ -686,7 +684,7 @@ claim(
 #
 # ## 4. Threads and cores
 #
-# With 256 pictures, how many times as fast are two threads as one? (The cell also measures a single picture, and two
+# With 256 pictures, how many times as fast are two threads as one? (The cells also measure a single picture, and two
 # threads that must share one core.)
 
 # %%
@@ -1450,6 +1448,8 @@ question("hardware.static_shapes", answer)
 
 # %% [markdown]
 # ## Summary
+#
+# The four ladders of section 7 in one plot:
 
 # %% tags=["fold"]
 # Plot: four ladders

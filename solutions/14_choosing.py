@@ -106,9 +106,8 @@ pareto_front = yours_or_ours("choosing.pareto_front")
 
 def coordinates(points, of):
     """(points lost, time as a share of the original's time): two lists."""
-    return [of.accuracy - p.accuracy for p in points], [
-        p.latency / of.latency for p in points
-    ]
+    lost = [of.accuracy - p.accuracy for p in points]
+    return lost, [p.latency / of.latency for p in points]
 
 
 names, tuned = list(manual), list(manual.values())
@@ -304,9 +303,8 @@ def cut(shares, score=score):
     """Points lost, and percent of the MACs left, if each layer keeps this share."""
     small, _ = candidates.shape(net, example, {"channels": shares}, score=score)
     left = measure.macs(small, example) / measure.macs(net, example)
-    return whole - training.evaluate(
-        small, pictures.validation, pictures
-    ).accuracy, 100 * left
+    accuracy = training.evaluate(small, pictures.validation, pictures).accuracy
+    return whole - accuracy, 100 * left
 
 
 # %%
