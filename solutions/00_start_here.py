@@ -213,7 +213,7 @@ machine
 batch = pictures.to_input(pictures.train.images[:256])
 conv = net.features[0]
 cost = measure.layer_costs(conv, batch)[0]
-seconds = measure.latency({"conv": conv}, batch, rounds=15)["conv"].median
+seconds = measure.latency({"conv 3→16": conv}, batch, rounds=15)["conv 3→16"].median
 print(f"{cost.intensity:.1f} FLOPs per byte")
 print(f"{2 * cost.macs / seconds / 1e9:.0f} GFLOP/s")
 
