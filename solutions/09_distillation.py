@@ -151,7 +151,7 @@ claim(
 #
 # These are the *soft targets* ([Hinton, Vinyals & Dean 2015](https://arxiv.org/abs/1503.02531)).
 #
-# **Exercise (2 points).** Implement soft targets. The plot below compares them with the teacher's probabilities.
+# **Exercise (2 points).** Implement soft targets. The plot below shows those of the teacher at two temperatures.
 
 
 # %% exercise="distillation.soft_targets"
