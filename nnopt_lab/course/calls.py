@@ -13,6 +13,7 @@ from nnopt_lab.course.cards import Card
 from nnopt_lab.course.cell_output import seen, seen_at_once, shell
 from nnopt_lab.course.checking import Verdict, examine, judge_answer, time_limit
 from nnopt_lab.course.claims import claim
+from nnopt_lab.course.differences import WRONG
 from nnopt_lab.course.display import show
 from nnopt_lab.course.exercises import Exercise, Question, exercises, questions
 from nnopt_lab.course.failed_cells import failed_card
@@ -194,6 +195,8 @@ def _open_card(exercise, verdict: Verdict) -> Card:
     shown = input_rows({name: spoken(text) for name, text in (verdict.inputs or {}).items()})
     if verdict.state == "failed":
         shown += [(_("your result"), spoken(verdict.got)), (_("expected"), spoken(verdict.wanted))]
+        if WRONG in verdict.got:
+            shown.append(_("✗ and ✓ mark the values that differ."))
     which = {"exercise": translated(exercise.title), "points": _points(exercise.points)}
     title, mood = _("{exercise}: not answered yet ({points})", **which), "quiet"
     name = exercise.name

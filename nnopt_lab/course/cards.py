@@ -15,6 +15,9 @@ BADGE = (  # shape of a mark's box
     "display:inline-block;width:1.4em;margin-right:.1em;text-indent:0;text-align:center;border-radius:4px;"
     "line-height:1.3"
 )
+_MARKED = re.compile(  # a value behind a mark of `differences`: a string, a complex number, or one without a space
+    r"[✗✓](?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\([^()]*\)|[^\s,\[\]()]+)"
+)
 _SHORT = 90  # characters of a block that stands beside its label
 _GREY = "rgba(127,127,127,.14)"
 
@@ -112,14 +115,25 @@ def _block(label: str, text: str) -> str:
     if label and "\n" not in text and len(text) < _SHORT:
         return (
             '<div style="margin-top:4px;display:flex;align-items:baseline"><span style="flex:0 0 8em;font-size:90%">'
-            f'{inline(label)}</span> <span><code style="background:{_GREY};color:inherit">{html.escape(text)}</code>'
+            f'{inline(label)}</span> <span><code style="background:{_GREY};color:inherit">{_code(text)}</code>'
             "</span></div>"
         )
     caption = f'<div style="margin-top:6px;font-size:90%">{inline(label)}</div>' if label else ""
     return (
         f'{caption}<pre style="margin:2px 0 0;padding:4px 8px;border-radius:3px;background:{_GREY};color:inherit;'
-        f'max-height:14em;overflow:auto">{html.escape(text)}</pre>'
+        f'max-height:14em;overflow:auto">{_code(text)}</pre>'
     )
+
+
+def _code(text: str) -> str:
+    """Escape code for HTML; values that differ stand out by weight, line and colour besides their ✗ or ✓."""
+    parts, at = [], 0
+    for found in _MARKED.finditer(text):
+        accent = ACCENTS["bad" if found[0][0] == "✗" else "good"]
+        style = f"font-weight:bold;text-decoration:underline;color:inherit;background:{accent}55"
+        parts += [html.escape(text[at : found.start()]), f'<mark style="{style}">{html.escape(found[0])}</mark>']
+        at = found.end()
+    return "".join(parts) + html.escape(text[at:])
 
 
 def _plain_block(label: str, text: str) -> str:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nnopt_lab.course.authorship import library_function, watched
-from nnopt_lab.course.differences import agree, as_wanted, clue, comparable, count_values, difference, gap
+from nnopt_lab.course.differences import agree, as_wanted, clue, comparable, count_values, difference, gap, side_by_side
 from nnopt_lab.course.display import ignoring_faults, let_interrupts_through, show
 from nnopt_lab.course.exercises import Exercise, Property, Question
 from nnopt_lab.course.own_lines import told
@@ -38,7 +38,7 @@ class Verdict:
         mistake: a description of the mistake; empty after a pass and for a blank answer.
         wrong_answer: index of the exercise's wrong answer that this one behaves like, or None.
         inputs: the first inputs that failed, by argument.
-        got, wanted: the result for them and the expected one, as text.
+        got, wanted: the result for them and the expected one, as text; ✗ and ✓ mark the values that differ.
         credit: share of the points, 0 to 1, that a grader gives: 1 for a pass, ½ if the results are right and only an
             input was changed, else the sum of the declared properties' credits that it earns.
         case: index of the case that the card shows.
@@ -123,6 +123,7 @@ def compare(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> 
     if failing is None:
         return Verdict("passed", credit=1.0)
     found = _wrong_answer(exercise, cases, outcomes)
+    shown, expected = side_by_side(outcomes[failing].value, wanted[failing], exercise.tolerance)
     return Verdict(
         "failed",
         exercise.wrong_answers[found].sentence
@@ -130,8 +131,8 @@ def compare(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> 
         else _mistake(exercise, cases, outcomes, wanted, failing),
         found,
         _shown(exercise, cases[failing]),
-        show(outcomes[failing].value),
-        show(wanted[failing]),
+        shown,
+        expected,
         _credit(exercise, cases, outcomes, wanted),
         failing,
     )

@@ -2,7 +2,20 @@
 
 from nnopt_lab.course.differences.comparison import agree, clue, difference
 from nnopt_lab.course.differences.exact import gap
+from nnopt_lab.course.differences.marks import RIGHT, WRONG, side_by_side
 from nnopt_lab.course.differences.tensors import INVERTED
 from nnopt_lab.course.differences.values import as_wanted, comparable, count_values
 
-__all__ = ["INVERTED", "agree", "as_wanted", "clue", "comparable", "count_values", "difference", "gap"]
+__all__ = [
+    "INVERTED",
+    "RIGHT",
+    "WRONG",
+    "agree",
+    "as_wanted",
+    "clue",
+    "comparable",
+    "count_values",
+    "difference",
+    "gap",
+    "side_by_side",
+]

@@ -30,21 +30,34 @@ def tensor_difference(got, wanted: Tensor, tolerance: float, named: bool) -> str
     if wanted.dtype == torch.bool:
         return _mask_difference(got, wanted, named)
     if wanted.dtype.is_complex:  # a last axis of two: the real and the imaginary parts
-        got, wanted = (torch.view_as_real(t.to(torch.complex128).resolve_conj().resolve_neg()) for t in (got, wanted))
+        got, wanted = _parts(got), _parts(wanted)
     if wanted.dtype.is_floating_point:
         got, wanted = got.double(), wanted.double()
         if (got.isnan() & ~wanted.isnan()).any():
             return Message(
                 "The result contains NaN, such as from 0/0, ∞ − ∞, or the logarithm or root of a negative number."
             )
-        wrong = ~torch.isclose(got, wanted, rtol=tolerance, atol=tolerance, equal_nan=True)
-    else:
-        wrong = wrong_integers(got, wanted, tolerance)
+    wrong = wrong_values(got, wanted, tolerance)
     if not wrong.any():
         return None
     if wanted.ndim == 0:
         return number_sentence(got.item(), wanted.item(), named)
     return _describe_wrong(got, wanted, wrong, named)
+
+
+def wrong_values(got: Tensor, wanted: Tensor, tolerance: float) -> Tensor:
+    """Mask of the values, of two tensors of one shape and one family of dtypes, that differ beyond the tolerance."""
+    if wanted.dtype == torch.bool:
+        return got != wanted
+    if wanted.dtype.is_complex:
+        return wrong_values(_parts(got), _parts(wanted), tolerance).any(-1)
+    if wanted.dtype.is_floating_point:
+        return ~torch.isclose(got.double(), wanted.double(), rtol=tolerance, atol=tolerance, equal_nan=True)
+    return wrong_integers(got, wanted, tolerance)
+
+
+def _parts(tensor: Tensor) -> Tensor:
+    return torch.view_as_real(tensor.to(torch.complex128).resolve_conj().resolve_neg())
 
 
 def _shape_difference(got: Tensor, wanted: Tensor, named: bool) -> str:

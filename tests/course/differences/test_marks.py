@@ -1,0 +1,74 @@
+"""A result beside the expected one: the values that differ are marked in both."""
+
+import pytest
+import torch
+
+from nnopt_lab.course.cards import Card
+from nnopt_lab.course.differences import side_by_side
+
+T = torch.tensor
+
+
+@pytest.mark.parametrize(
+    ("got", "wanted", "expected"),
+    [
+        ([1, 2, 3], [1, 5, 3], ("[1, ✗2, 3]", "[1, ✓5, 3]")),
+        ([0.1, (2, "a b")], [0.1, (3, "a b")], ("[0.1, (✗2, 'a b')]", "[0.1, (✓3, 'a b')]")),
+        ((None,), (2,), ("(✗None,)", "(✓2,)")),
+        (
+            T([[True, False], [True, True]]),
+            T([[True, True], [True, True]]),
+            (
+                "tensor([[  True, ✗False],\n         [  True,   True]])   shape [2, 2]",
+                "tensor([[ True, ✓True],\n         [ True,  True]])   shape [2, 2]",
+            ),
+        ),
+        (T([1 + 2j, 3]), T([1 + 2j, 4]), None),
+        (T([1.0, 2.0, float("nan")]), T([1.0, 2.0, 3.0]), None),
+        (T([1, 2], dtype=torch.int32), T([1, 3]), None),
+        ((T([1, 2]), T([1.5])), (T([1, 3]), T([1.5])), None),
+    ],
+)
+def test_only_the_values_that_differ_are_marked(got, wanted, expected):
+    shown = side_by_side(got, wanted, 1e-4)
+    assert (shown[0].count("✗"), shown[1].count("✓")) == (1, 1)
+    assert expected is None or shown == expected
+
+
+@pytest.mark.parametrize(
+    ("got", "wanted"),
+    [(3, 4), ("a", "b"), ([1], [1, 2]), (None, [1]), (T(1.0), T(2.0)), (T([1.0]), T([1])), ([1, T([2])], [1, T([2])])],
+)
+def test_single_values_and_those_of_another_kind_or_size_have_no_marks(got, wanted):
+    assert not set("✗✓") & set("".join(side_by_side(got, wanted, 1e-4)))
+
+
+def test_values_within_the_tolerance_are_not_marked():
+    shown = side_by_side(T([1.0, 2.0]), T([1.00001, 3.0]), 1e-4)
+    assert shown[0].count("✗") == 1 and "✗2" in shown[0]
+
+
+@pytest.mark.parametrize("kind", [torch.tensor, list])
+def test_a_long_result_is_shortened_to_what_differs(kind):
+    wanted = list(range(500))
+    got = [*wanted[:250], -1, *wanted[251:]]
+    one, other = side_by_side(kind(got), kind(wanted), 0.0)
+    assert one.splitlines()[1:] == ["[250]: ✗-1"] and other.splitlines()[1:] == ["[250]: ✓250"]
+    assert "1 of 1 values that differ" in one
+    one, _ = side_by_side(kind([-1] * 500), kind(wanted), 0.0)
+    assert "8 of 500" in one and one.count("✗") == 8
+
+
+def test_a_list_that_contains_itself_is_shown():
+    endless = [1]
+    endless.append(endless)
+    assert all(side_by_side(endless, [1, [1, 2]], 0.0))
+
+
+def test_a_page_marks_them_by_more_than_colour_and_escapes_them():
+    got, _ = side_by_side(["<b>", 2, "x y"], ["<i>", 2, "x z"], 0.0)
+    page = Card("t", "bad", (("your result", got),))._repr_html_()
+    for value in ("✗&#x27;&lt;b&gt;&#x27;", "✗&#x27;x y&#x27;"):
+        (mark,) = [part for part in page.split("<mark ")[1:] if f">{value}</mark>" in part]
+        assert "font-weight:bold" in mark and "underline" in mark and "color:inherit" in mark
+    assert page.count("<mark ") == 2
