@@ -9,6 +9,7 @@ from nnopt_lab.workbench.plots.style import figure, finish, log_axis, style
 from nnopt_lab.workbench.plots.translation import language_of_figures
 
 _KINDS = {"conv": BLUE, "linear": ORANGE, "relu": GREEN, "pool": PURPLE}
+NEAR = 1.25  # between two layers whose markers touch
 
 
 def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
@@ -49,7 +50,7 @@ def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
         ax.margins(y=0.1)
         for axis in (ax.xaxis, ax.yaxis):
             log_axis(axis, base=10)
-        write_names(ax, {name: (x, y) for name, x, y in points}, all_of_them=False)
+        write_names(ax, _together(points), all_of_them=False)
     nearest = max(points, key=lambda point: point[2] / min(peak_gflops, point[1] * bandwidth), default=None)
     alt = _("A roof over the layers: a slope where memory limits their speed, a level where arithmetic does.")
     if nearest:
@@ -59,6 +60,24 @@ def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
             layer=translated(nearest[0]),
         )
     return finish(fig, alt, measured="xy")
+
+
+def _together(points: list[tuple]) -> dict[str, tuple]:
+    """Places by names; numbered layers of one kind whose markers touch are named once: "2, 5 MaxPool2d"."""
+    groups = []  # (numbers, kind, place)
+    for name, *place in points:
+        number, _space, kind = name.partition(" ")
+        if not number.isdigit():
+            groups.append(([name], "", place))
+        elif touched := [one for one in groups if one[1] == kind and _touch(place, one[2])]:
+            touched[0][0].append(number)
+        else:
+            groups.append(([number], kind, place))
+    return {f"{', '.join(numbers)} {kind}".rstrip(): place for numbers, kind, place in groups}
+
+
+def _touch(one: list[float], other: list[float]) -> bool:
+    return all(max(pair) <= NEAR * min(pair) for pair in zip(one, other, strict=True))
 
 
 def _color(name: str) -> str:

@@ -29,3 +29,10 @@ class TestRoofline:
     def test_refuses_what_a_logarithm_cannot_take(self, bad):
         with pytest.raises(ValueError, match="above 0"):
             plots.roofline(**({"points": [("a", 1, 1)], "peak_gflops": 1, "bandwidth": 1} | bad))
+
+
+def test_numbered_layers_of_one_kind_at_one_place_are_named_once():
+    points = [("2 MaxPool2d", 0.15, 0.08), ("5 MaxPool2d", 0.15, 0.07), ("4 ReLU", 0.15, 0.08), ("1 ReLU", 9, 9)]
+    (ax,) = plots.roofline(points, 100, 10).axes
+    written = {text.get_text() for text in ax.texts}
+    assert {"2, 5 MaxPool2d", "4 ReLU", "1 ReLU"} <= written and len(written) == 5

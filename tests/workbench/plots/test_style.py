@@ -197,3 +197,14 @@ def test_a_legend_above_one_panel_leaves_the_panel_its_width():
         plots.legend(ax)
     plots.finish(fig)
     assert readable(fig) and all(ax.bbox.width > fig.bbox.width / 4 for ax in axes)
+
+
+def test_a_title_begins_at_the_left_as_a_legend_does_but_a_pictures_stays_in_its_middle():
+    fig, (left, right) = plots.figure(2)
+    left.plot([1, 2])
+    right.imshow([[1, 2]])
+    for ax in (left, right):
+        ax.set_title("title")
+    plots.finish(fig)
+    assert [ax.title.get_horizontalalignment() for ax in (left, right)] == ["left", "center"]
+    assert left.get_title() == "title"
