@@ -5,11 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 
-from nnopt_lab.grading.capstone import figure
-from nnopt_lab.grading.capstone.entry import BATCHES, BYTES, FLOOR, Entry
-from nnopt_lab.workbench import measure
+from nnopt_lab.grading.capstone import figure, tables
+from nnopt_lab.grading.capstone.entry import BYTES, FLOOR, Entry
 from nnopt_lab.workbench.language import _, labelled, translated, translated_sentences
-from nnopt_lab.workbench.measure.timing import time_unit
 from nnopt_lab.workbench.tables import Table
 
 POINTS = 10
@@ -107,10 +105,6 @@ class Leaderboard:
             return None
         return 1 + sum(rules.score(other) > rules.score(entry) for other in ranking), len(ranking)
 
-    def against_baseline(self, name: str) -> measure.Interval:
-        """The entry's accuracy minus the baseline's in percentage points, with its 95 % interval."""
-        return measure.proportion_difference(self.baseline.correct, self[name].correct)
-
     @property
     def measured(self) -> list[Entry]:
         """The entries that were not refused."""
@@ -118,18 +112,14 @@ class Leaderboard:
 
     def _tables(self) -> list[Table]:
         """A table for each division, and one for the entries that are in none."""
-        units = {size: time_unit(entry.timings[size][1] for entry in self.measured) for size in BATCHES}
-        columns = ["entry", "bytes", "accuracy (changed)\nminus baseline's", "validation\nchanged"]
-        columns += [f"batch {size}, {unit}\ntimes as fast" for size, unit in units.items()]
-        tables = []
+        found = []
         for name, rules in DIVISIONS.items():
-            rows = [
-                [*self._row(entry, units), f"{self.place(entry.name, name)[0]}\n{self.points(entry.name, name):.1f}"]
-                for entry in self.ranking(name)
+            places = [
+                (self.place(entry.name, name)[0], self.points(entry.name, name), entry) for entry in self.ranking(name)
             ]
-            tables.append(Table(rows, [*columns, "place\npoints"], labelled(translated(name), translated(rules.title))))
-        outside = [self._row(entry, units) for entry in self.measured if not self._divisions(entry)]
-        return [table for table in [*tables, Table(outside, columns, "in no division")] if table.rows]
+            found.append(tables.ranked(places, self.baseline, labelled(translated(name), translated(rules.title))))
+        outside = [entry for entry in self.measured if not self._divisions(entry)]
+        return [table for table in [*found, tables.unranked(outside, self.baseline)] if table.rows]
 
     def _divisions(self, entry: Entry) -> list[str]:
         return [name for name in DIVISIONS if entry in self.ranking(name)]
@@ -155,29 +145,20 @@ class Leaderboard:
             if e.refused
         ]
 
-    def _row(self, entry: Entry, units: dict[int, str]) -> list[str]:
-        is_ours = entry.ours and entry is not self.baseline
-        name = _("{name} (ours)", name=entry.label) if is_ours else entry.label
-        lost = self.against_baseline(entry.name)
-        accuracy = f"{entry.accuracy:.2f} % ({entry.changed:.2f})"
-        smaller = f"{entry.bytes:,}"
-        if entry is not self.baseline:
-            accuracy += f"\n{measure.with_interval(lost, '+.2f')}"
-            smaller += f"\n{self.baseline.bytes / entry.bytes:.1f}× smaller"
-        times = [
-            own.in_unit(units[size])
-            + ("" if entry is self.baseline else f"\n{measure.times_as_fast(measure.ratio(base, own))}")
-            for size, (base, own) in ((size, entry.timings[size]) for size in BATCHES)
-        ]
-        validation = "–" if entry.validation is None else f"{entry.validation:.2f} %"
-        return [name, smaller, accuracy, validation, *times]
+    def _sentences(self) -> list[str]:
+        return [*self._places(), *self._refusals()]
 
     def __repr__(self) -> str:
-        return "\n\n".join([*map(repr, self._tables()), "\n".join([*self._places(), *self._refusals()])])
+        ranks = "\n\n".join(map(repr, self._tables()))
+        times = repr(tables.measurements(self.measured, self.baseline))
+        return "\n\n".join([ranks, times, "\n".join(self._sentences())])
 
     def _repr_html_(self) -> str:
-        tables = [table._repr_html_() for table in self._tables()]
-        return "".join([*tables, *(f"<p>{escape(line)}</p>" for line in [*self._places(), *self._refusals()])])
+        ranks = "".join(table._repr_html_() for table in self._tables())
+        lines = "".join(f"<p>{escape(line)}</p>" for line in self._sentences())
+        times = tables.measurements(self.measured, self.baseline)._repr_html_()
+        summary = escape(_("Time per batch and validation accuracy"))
+        return f'{ranks}{lines}<details><summary style="cursor:pointer">{summary}</summary>{times}</details>'
 
     def plot(self):
         """Draw accuracy over size and over speed, with a line through the entries that no other beats in both."""

@@ -67,3 +67,11 @@ def test_progress_gives_the_most_points_that_entries_earned(own_workspace, tmp_p
     note(board, [good])
     note(board, [bad])
     assert course_map(own_workspace).rows[-1][2:] == (10, 30) and "10 of 30 points" in repr(course_map(own_workspace))
+
+
+def test_a_division_begins_with_place_and_points_and_folds_the_times():
+    first = BOARD._repr_html_().partition("</thead>")[0]
+    assert first.index(">place<") < first.index(">points<") < first.index(">entry<") and "batch" not in first
+    folded = BOARD._repr_html_().partition("<details>")[2]
+    assert "batch 256" in folded and "halfway" in folded and "<table" in folded
+    assert "batch 256" in repr(BOARD)
