@@ -2,8 +2,9 @@
 
 The answer is always in the cell's code, which graders read and which `nnopt update` keeps. The course's extension of
 JupyterLab shows buttons, or a box for a number, under a cell with `asks` in its metadata; a press writes the answer
-into the code and runs the cell. Under the cell of an exercise, with `checks` in its metadata, it shows a button that
-runs the cell and its check.
+into the code and runs the cell. Under a cell that only asks for a guess, with `guesses` in its metadata, it shows a
+button that runs the cell. The code of both would only repeat the prose above, so it is shown on request. Under the cell
+of an exercise, with `checks` in its metadata, it shows a button that runs the cell and its check.
 """
 
 import re
@@ -12,7 +13,7 @@ from nnopt_lab.course.cards import EMPHASIS
 from nnopt_lab.course.exercises import Question
 from nnopt_lab.workbench.language import _, continued, counted, translated
 
-ASKS, CHECKS = "asks", "checks"  # keys of a cell's metadata
+ASKS, CHECKS, GUESSES = "asks", "checks", "guesses"  # keys of a cell's metadata
 _CODE = re.compile(r"(`[^`]+`)")
 _SPECIAL = re.compile(r"[\\`*_$<\[\]#~|&]")
 
@@ -30,7 +31,17 @@ def asks(question: Question) -> dict:
     `choices` is empty for a number.
     """
     words = {"label": _("Your answer"), "button": _("Answer"), "refused": _("The answer must be a number.")}
-    return {"choices": list(question.choices), **words, "placeholder": _("a number")}
+    return {"choices": list(question.choices), **words, "placeholder": _("a number"), "code": _("Code")}
+
+
+def guesses(names: list[str]) -> dict:
+    """What JupyterLab shows under a cell that only asks for guesses, for its metadata: words in the language.
+
+    Args:
+        names: of the predictions.
+    """
+    asked = " ".join(_("Predict: {name}?", name=translated(name)) for name in names)
+    return {"label": asked, "button": _("Make your guess"), "code": _("Code")}
 
 
 def checks() -> dict:

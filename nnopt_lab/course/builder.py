@@ -8,8 +8,15 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from nnopt_lab.course.asking import ASKS, CHECKS, asks, checks, prose
-from nnopt_lab.course.cell_roles import check_hidden, check_label, depends_on_the_machine, is_folded, shows_progress
+from nnopt_lab.course.asking import ASKS, CHECKS, GUESSES, asks, checks, guesses, prose
+from nnopt_lab.course.cell_roles import (
+    check_hidden,
+    check_label,
+    depends_on_the_machine,
+    is_folded,
+    only_guesses,
+    shows_progress,
+)
 from nnopt_lab.course.exercises import Question, cell_id, exercises, questions
 from nnopt_lab.course.lesson_files import paths, read_notebook
 from nnopt_lab.course.runner import run_notebook
@@ -22,7 +29,7 @@ from nnopt_lab.workbench.paths import root
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 ANNOUNCED = re.compile(r"\*\*Exercise \(([^)]*)\)")
 KEPT_METADATA = ("exercise", "question", "tags")
-COMPARED_METADATA = (*KEPT_METADATA, "jupyter", ASKS, CHECKS)
+COMPARED_METADATA = (*KEPT_METADATA, "jupyter", ASKS, CHECKS, GUESSES)
 FENCE = re.compile(r" *(?:> *)*(?P<marks>`{3,}|~{3,})(?P<after>.*)")
 LANGUAGE = re.compile(r"[\w.+#-]*")
 VARIES = "nbval-ignore-output"
@@ -162,7 +169,7 @@ def out_of_step(lesson: str) -> dict[Path, str]:
 
 
 def _derived(text: str, metadata: dict, where: str) -> dict:
-    """The metadata derived from a code cell: whether it is folded, and whether its output varies."""
+    """The metadata derived from a code cell: whether it is folded, what it asks to guess, whether its output varies."""
     derived = {}
     try:
         if is_folded(text, metadata):
@@ -173,6 +180,8 @@ def _derived(text: str, metadata: dict, where: str) -> dict:
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
     tags = metadata.get("tags", [])
+    if names := only_guesses(text):
+        derived[GUESSES] = guesses(names)
     if depends_on_the_machine(text) and VARIES not in tags:
         derived["tags"] = [*tags, VARIES]
     return derived

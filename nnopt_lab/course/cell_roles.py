@@ -66,6 +66,13 @@ def depends_on_the_machine(source: str) -> bool:
     return any(keyword.arg == "where" for call in claims_in(source) for keyword in call.keywords)
 
 
+def only_guesses(source: str) -> list[str]:
+    """The names of the guesses that a cell asks for, if that is all that it does, else none."""
+    calls = [s.value.args for s in _statements(source) if _calls(s, "predict")]
+    names = [args[0].value for args in calls if len(args) == 1 and isinstance(args[0], ast.Constant)]
+    return names if len(names) == len(_statements(source)) else []
+
+
 def shows_progress(source: str) -> bool:
     """Whether a cell ends with the points so far, `progress()`, which would be outdated in a stored notebook."""
     last = [s.value for s in _statements(source)[-1:] if isinstance(s, ast.Expr)]

@@ -8,6 +8,8 @@ from nnopt_lab.course.cards import FONT, Card, inline
 from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.workbench.language import _, translated
 
+NAME = "nnopt-name"  # class of the line that JupyterLab's extension hides where the prose above has just asked
+
 
 def prediction_box(name: str, unit: str, guess: float | None, committed: Card | None, commit: Callable[[str], Card]):
     """The form, with the guess so far.
@@ -51,7 +53,7 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
     static.value = unanswered._repr_html_()
     if committed is not None:
         accept(committed)
-    label = widgets.HTML(_("<b>Predict:</b> {name}?", name=inline(shown)))
+    label = widgets.HTML(_("<b>Predict:</b> {name}?", name=inline(shown)), _dom_classes=[NAME])
     made = form([label, row, answer, static], committed or unanswered)
     made.fix = fix
     return made

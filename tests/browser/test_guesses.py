@@ -2,6 +2,7 @@
 
 import nbformat
 
+from nnopt_lab.course.asking import GUESSES, guesses
 from nnopt_lab.course.record import FILE, read
 
 NAME = "speed-up from a test"
@@ -47,3 +48,32 @@ def test_a_guess_is_changed_until_it_is_measured_and_comes_back_with_the_noteboo
     output.get_by_text("can't be changed any more; your guess was 4.").first.wait_for()
     assert field.is_hidden() and read(workspace)["predictions"][NAME]["guess"] == 4
     assert page.errors == []
+
+
+def test_a_guess_needs_no_code_and_its_form_says_only_what_the_prose_does_not(lab, workspace):
+    (workspace / FILE).unlink(missing_ok=True)
+
+    def asking(name: str):
+        return nbformat.v4.new_code_cell(f'predict("{name}")', metadata={GUESSES: guesses([name])})
+
+    loads = nbformat.v4.new_code_cell("from nnopt_lab.course.predictions import predict")
+    told = nbformat.v4.new_markdown_cell("How many times as fast is it?")
+    others = nbformat.v4.new_markdown_cell("And the two others?")
+    made = nbformat.v4.new_notebook(cells=[loads, told, asking("alone"), others, asking("first"), asking("second")])
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "asked.ipynb")
+    page = lab("asked.ipynb")
+    run_cell(page, 0)
+    alone, first = page.page.locator(".nnopt-guessing").all()[:2]
+    assert alone.locator(".cm-content").is_hidden() and alone.get_by_text("Predict:").is_hidden()
+    assert first.get_by_text("Predict: first?").is_visible()
+    alone.get_by_role("button", name="Make your guess").press("Enter")
+    page.page.wait_for_function("document.activeElement?.matches('.nnopt-box input')")
+    assert alone.get_by_text("Predict:").locator("visible=true").count() == 0
+    assert alone.get_by_role("button", name="Make your guess").is_hidden()
+    page.page.keyboard.type("2")
+    page.page.keyboard.press("Enter")
+    alone.get_by_text("2×. Now measure.").wait_for()
+    alone.get_by_role("button", name="Code").press("Enter")
+    assert alone.locator(".cm-content").is_visible()
+    assert read(workspace)["predictions"]["alone"]["guess"] == 2 and page.errors == []

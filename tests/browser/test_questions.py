@@ -94,6 +94,10 @@ def test_a_button_is_pressed_with_the_keyboard_and_the_press_can_be_undone(lab, 
     page.outputs("Wrong: b").wait_for()
     assert page.page.locator(".jp-CodeCell").count() == 1
     cell = page.page.locator(".jp-CodeCell").first
+    code = cell.get_by_role("button", name="Code")
+    assert cell.locator(".cm-content").is_hidden() and code.get_attribute("aria-expanded") == "false"
+    code.press("Enter")
+    assert code.get_attribute("aria-expanded") == "true"
     cell.locator(".cm-content").click()
     page.page.keyboard.press("Control+z")
     cell.get_by_text("choice = None").wait_for()
@@ -104,6 +108,7 @@ def test_a_learners_own_code_stays(lab, notebook, workspace):
     name = notebook("own.ipynb", *cells_of(NUMBER, code))
     page = lab(name)
     box = page.page.get_by_role("textbox", name="Your answer")
+    assert page.page.locator(".jp-CodeCell .cm-content").is_visible()
     box.fill("97.6")
     box.press("Enter")
     page.outputs("Wrong: 97.6").wait_for()

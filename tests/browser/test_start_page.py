@@ -114,7 +114,7 @@ def test_going_on_in_a_lesson_that_is_open_makes_the_place_the_active_cell(lab, 
     page.keyboard.press("Home")
     page.locator(".jp-Notebook:visible h1").first.click()
     active.filter(has_text="Pruning").first.wait_for()
-    page.locator(".lm-TabBar-tab", has_text="course.md").click()
+    page.locator(".lm-TabBar-tab", has_text="NNOpt Lab").click()
     link.click()
     active.filter(has_text="2. Importance").wait_for()
     page.keyboard.press("Shift+Enter")

@@ -8,6 +8,7 @@ from nnopt_lab.course.cell_roles import (
     claims_in,
     depends_on_the_machine,
     is_folded,
+    only_guesses,
     shows_progress,
 )
 
@@ -121,3 +122,19 @@ def test_an_open_cell_that_explains_a_measurement_is_refused():
     with pytest.raises(ValueError, match=r"The cell of 'speed-up' shows its `because` before the guess"):
         check_hidden('for x in xs:\n    run(x)\nreveal("speed-up", 2, because="it does less")')
     check_hidden('for x in xs:\n    run(x)\nreveal("speed-up", 2)')
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ('predict("a", unit="%")', ["a"]),
+        ('predict(\n    "a"\n)\npredict("b")', ["a", "b"]),
+        ('predict("a", 3)', []),
+        ("predict(name)", []),
+        ('x = 1\npredict("a")', []),
+        ("", []),
+        ("%time predict('a')", []),
+    ],
+)
+def test_the_names_of_the_guesses_of_a_cell_that_asks_for_nothing_else(source, names):
+    assert only_guesses(source) == names

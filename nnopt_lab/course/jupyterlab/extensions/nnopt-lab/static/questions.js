@@ -2,6 +2,7 @@
 // what graders read and `nnopt update` keeps, and runs the cell.
 
 import { givenAnswer, isNumber, plainNumber, withAnswer } from './answers.js';
+import { closeCode, codeButton } from './closed.js';
 import { codeCells, make, makeButton, runCells, stripOf } from './strips.js';
 
 const ASKING = 'nnopt-asking'; // class of a cell with a strip, whose output needs no buttons of its own
@@ -37,7 +38,8 @@ const number = (asks, give) => {
 
 const parts = (panel, cell, asks) => {
   const give = literal => answer(panel, cell, literal);
-  return [make('span', { textContent: asks.label }), ...(asks.choices.length ? letters : number)(asks, give)];
+  const code = asks.code ? [codeButton(cell, asks.code)] : []; // a copy of an earlier course has no word for it
+  return [make('span', { textContent: asks.label }), ...(asks.choices.length ? letters : number)(asks, give), ...code];
 };
 
 // A change of the code is shown once, so that what is being typed stays.
@@ -46,7 +48,7 @@ const showGiven = (strip, given = '') => {
   strip.dataset.given = given;
   const box = strip.querySelector('input');
   if (box) box.value = given;
-  else for (const button of strip.querySelectorAll('button')) button.ariaPressed = String(button.textContent === given);
+  else for (const button of strip.querySelectorAll('button:not([aria-expanded])')) button.ariaPressed = String(button.textContent === given);
 };
 
 // Give every question of the open notebooks its strip, and show the answer that its code has.
@@ -56,6 +58,7 @@ export const offerAnswers = app => {
     if (!Array.isArray(asks?.choices) || cell.model.getMetadata('editable') === false) continue;
     const strip = stripOf(cell, asks.label, () => parts(panel, cell, asks));
     if (!strip) continue;
+    if (asks.code && !cell.node.classList.contains(ASKING)) closeCode(cell);
     cell.node.classList.add(ASKING);
     showGiven(strip, givenAnswer(cell.model.sharedModel.getSource(), idOf(cell)));
   }

@@ -1,9 +1,12 @@
 // An extension of JupyterLab without a build step: this file is what a bundler would have made of it.
 (() => {
   const HERE = document.currentScript.src;
-  const START_PAGE = 'course.md';
+  const START_PAGE = 'course.md', START_TITLE = 'NNOpt Lab';
   const SECONDS = 2;
-  const PARTS = ['answers', 'contents', 'figures', 'folds', 'kernels', 'questions', 'saving', 'strips', 'tasks', 'tries', 'verdicts'];
+  const PARTS = [
+    'answers', 'closed', 'contents', 'figures', 'folds', 'guesses', 'kernels', 'questions', 'saving', 'strips', 'tasks',
+    'tries', 'verdicts'
+  ];
   const STYLE = new URL('course.css', HERE);
 
   const addStyle = () => {
@@ -19,9 +22,10 @@
 
   // JupyterLab does not notice that a kernel has written a file that is open.
   const reloadStartPage = async (app, parts) => {
-    for (const { context, isVisible, node } of app.shell.widgets('main')) {
+    for (const { context, isVisible, node, title } of app.shell.widgets('main')) {
       const isStartPage = context?.path?.split('/').pop() === START_PAGE; // also in a language's own folder
       if (isStartPage) node.classList.add('nnopt-start');
+      if (isStartPage && title.label !== START_TITLE) title.label = START_TITLE;
       if (isStartPage) tellLanguage(node, context.model.toString(), parts.HAN);
       if (!isStartPage || !isVisible || document.hidden || context.model.dirty) continue;
       const found = await app.serviceManager.contents.get(context.path, { content: false });
@@ -144,6 +148,7 @@
       app.docRegistry.addWidgetExtension('Notebook', {
         createNew: (panel, context) => {
           keepClean(context);
+          parts.openWhenEdited(panel);
           context.ready.then(() => tellLanguage(panel.node, context.model.cells.get(0).sharedModel.getSource(), parts.HAN))
             .catch(() => {});
           returnToPlace(panel, context).catch(() => {}); // the notebook may be damaged, or closed at once
@@ -164,6 +169,7 @@
           parts.markTasks();
           parts.offerAnswers(app);
           parts.offerChecks(app);
+          parts.offerGuesses(app);
           parts.numberFolds(app);
           parts.showOthers(app);
         });

@@ -79,5 +79,6 @@ export const runCells = async ({ content, sessionContext }, cells) => {
     const run = actions.runCells(content, [cell], sessionContext);
     giveBack();
     await run.catch(() => {}); // its output tells
+    if (document.activeElement === cell.node) giveBack(); // it took the focus late
   }
 };

@@ -4,6 +4,7 @@
 const TASK = 'nnopt-task';
 const NAMED = /^(Exercise|Question) \(|^(练习|问题)（/;
 const FIRST = `.jp-Notebook .jp-MarkdownCell .jp-RenderedMarkdown > p > strong:first-child`;
+const CHOICES = 'nnopt-choices', LETTERED = /^[a-h]\) /; // a letter needs no bullet
 const isHeading = element => /^H[1-6]$/.test(element.tagName ?? '');
 
 export const markTasks = () => {
@@ -14,5 +15,8 @@ export const markTasks = () => {
     box.className = TASK;
     paragraph.before(box);
     while (box.nextSibling && !isHeading(box.nextSibling)) box.append(box.nextSibling);
+    for (const list of box.querySelectorAll('ul')) {
+      list.classList.toggle(CHOICES, [...list.children].every(item => LETTERED.test(item.textContent)));
+    }
   }
 };

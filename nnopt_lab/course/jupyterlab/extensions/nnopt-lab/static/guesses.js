@@ -1,0 +1,37 @@
+// A button under a cell that only asks for a guess, instead of its code. A press runs the cell, which shows the form.
+
+import { closeCode, codeButton } from './closed.js';
+import { codeCells, make, makeButton, runCells, stripOf } from './strips.js';
+
+const GUESSING = 'nnopt-guessing'; // class of a cell with such a strip
+const TOLD = 'nnopt-told'; // class of one whose prose asks for this guess alone, so that its form need not
+const NAME = 'nnopt-name'; // class of what such a form, and its strip, need not say
+
+const wordsOf = cell => cell?.model?.getMetadata('guesses');
+
+const isTold = ({ widgets }, cell) => {
+  const place = widgets.indexOf(cell);
+  return widgets[place - 1]?.model.type === 'markdown' && !wordsOf(widgets[place + 1]);
+};
+
+const parts = (panel, cell, words) => {
+  const { content } = panel;
+  const run = () => {
+    content.activeCellIndex = content.widgets.indexOf(cell);
+    content.mode = 'command'; // so that the form's field gets the focus
+    return runCells(panel, [cell]);
+  };
+  const label = make('span', { className: NAME, textContent: words.label });
+  return [label, makeButton(words.button, run), codeButton(cell, words.code)];
+};
+
+export const offerGuesses = app => {
+  for (const [panel, cell] of codeCells(app)) {
+    const words = wordsOf(cell);
+    if (!words?.button || cell.node.classList.contains(GUESSING)) continue;
+    if (!stripOf(cell, words.label, () => parts(panel, cell, words))) continue;
+    cell.node.classList.add(GUESSING);
+    cell.node.classList.toggle(TOLD, isTold(panel.content, cell));
+    closeCode(cell);
+  }
+};
