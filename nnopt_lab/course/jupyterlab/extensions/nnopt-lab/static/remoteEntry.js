@@ -22,14 +22,20 @@
 
   // JupyterLab does not notice that a kernel has written a file that is open.
   const reloadStartPage = async (app, parts) => {
-    for (const { context, isVisible, node, title } of app.shell.widgets('main')) {
+    for (const { context, isVisible, node } of app.shell.widgets('main')) {
       const isStartPage = context?.path?.split('/').pop() === START_PAGE; // also in a language's own folder
       if (isStartPage) node.classList.add('nnopt-start');
-      if (isStartPage && title.label !== START_TITLE) title.label = START_TITLE;
       if (isStartPage) tellLanguage(node, context.model.toString(), parts.HAN);
       if (!isStartPage || !isVisible || document.hidden || context.model.dirty) continue;
       const found = await app.serviceManager.contents.get(context.path, { content: false });
       if (found.last_modified !== context.contentsModel?.last_modified) await context.revert();
+    }
+  };
+
+  // The start page's tab has the course's name. A new label of the page itself would rename its file.
+  const nameStartTab = () => {
+    for (const label of document.querySelectorAll('.lm-DockPanel-tabBar .lm-TabBar-tabLabel')) {
+      if (label.textContent === START_PAGE) label.textContent = START_TITLE;
     }
   };
 
@@ -165,6 +171,7 @@
         cancelAnimationFrame(waiting);
         waiting = requestAnimationFrame(() => {
           nameControls();
+          nameStartTab();
           goOnAfterBox(app);
           parts.markTasks();
           parts.offerAnswers(app);
