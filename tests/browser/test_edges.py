@@ -8,7 +8,7 @@ from nnopt_lab.course.exercises import cell_id, exercises, questions
 from tests.browser.test_cards import CONTRASTS
 
 ASKED, EXERCISE = questions()["start.three_percent"], exercises()["start.conv_parameters"]
-PROSE = "# A heading\n\nProse.\n\n| a | b |\n|---|---|\n| 1 | 2 |"
+PROSE = "# A heading\n\nProse of 90 % and `90 %`.\n\n| a | b |\n|---|---|\n| 1 | 2 |"
 LOADS = """
 from nnopt_lab.course.calls import *
 from nnopt_lab.course.playground import Playground, slider
@@ -78,3 +78,7 @@ def test_texts_can_be_read_in_every_theme(page):
         found = page.page.evaluate(CONTRASTS.replace("document.body, ", "document.querySelector('.jp-Notebook'), "))
         shown = [entry for entry in found if entry[0] in ("Your answer", "Code", "Check", "Commit my guess", "A goal.")]
         assert len(shown) >= 5 and [entry for entry in shown if entry[1] < least] == [], theme
+
+
+def test_no_line_breaks_between_a_number_and_its_unit(page):
+    assert page.page.locator(".jp-RenderedMarkdown > p").first.text_content() == "Prose of 90\u00a0% and 90 %."

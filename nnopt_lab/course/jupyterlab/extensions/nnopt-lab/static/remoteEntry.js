@@ -5,7 +5,7 @@
   const SECONDS = 2;
   const PARTS = [
     'answers', 'closed', 'contents', 'figures', 'folds', 'guesses', 'kernels', 'questions', 'saving', 'strips', 'tasks',
-    'tries', 'verdicts'
+    'tries', 'units', 'verdicts'
   ];
   const STYLE = new URL('course.css', HERE);
 
@@ -174,6 +174,7 @@
           nameStartTab();
           goOnAfterBox(app);
           parts.markTasks();
+          parts.joinUnits();
           parts.offerAnswers(app);
           parts.offerChecks(app);
           parts.offerGuesses(app);
