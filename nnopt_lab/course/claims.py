@@ -18,6 +18,7 @@ from nnopt_lab.course import other_kernels, record, session, timing_claims
 from nnopt_lab.course.cards import FONT, WIDTH, badge, inline
 from nnopt_lab.course.cell_output import shell
 from nnopt_lab.course.timing_claims import NOT_JUDGED
+from nnopt_lab.workbench import smoke
 from nnopt_lab.workbench.language import _, counted, translated
 
 SHOWN_IN_A_CELL = 3
@@ -47,17 +48,15 @@ def claim(text: str, condition, where: tuple[bool, str] | None = None, timing: b
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"text={text!r} must be a sentence.")
     applies, reason = _checked(where)
-    holds, again = None, False
-    if applies and timing:
-        holds, again = timing_claims.judge(condition, sys._getframe(1))
-    elif applies:
-        holds = timing_claims.truth(condition)
+    found = timing_claims.judge(condition, sys._getframe(1), text, timing) if applies else None
+    holds, again = (found.holds, found.again) if found else (None, False)
     with record.change() as contents:
         for section in ("claims", "timing_claims"):
             contents[section].get(session.current_lesson(), {}).pop(text, None)
         contents["timing_claims" if timing else "claims"].setdefault(session.current_lesson(), {})[text] = holds
     shown = _with_reason(translated(text), holds, reason, again)
-    _show(Statement(shown, holds, _note(holds, timing, again), bool(timing)))
+    note = " ".join(filter(None, (found.measured if found else "", _note(holds, timing, again))))
+    _show(Statement(shown, holds, note, bool(timing)))
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,10 @@ class Statement:
 
 @dataclass(frozen=True)
 class Further:
-    """The claims of a cell after the third, as one line that expands; above it, those on times that are false."""
+    """The claims of a cell after the third, as one line that expands; above it, those on times that are false.
+
+    The other false ones are not among them: each has been shown already.
+    """
 
     claims: tuple[Statement, ...]
 
@@ -102,31 +104,28 @@ class Further:
         return " · ".join(filter(None, (_summary(exact, False), _summary(timed, True))))
 
     def __repr__(self) -> str:
-        return "\n".join([self.summary, *(f"  {claim}" for claim in self.claims)])
+        above, folded = self._parted()
+        lines = [*map(str, above), self.summary, *(f"  {claim}" for claim in folded)]
+        return "\n".join(filter(None, lines))
 
     def _repr_html_(self) -> str:
-        shown = [c for c in self.claims if c.timing and c.holds is False]
-        above = "".join(claim.html for claim in shown)
-        lines = "".join(claim.html for claim in self.claims if claim not in shown)
-        return (
-            f'<div style="margin:2px 0 8px;max-width:{WIDTH};{FONT}">{above}<details><summary style="cursor:pointer">'
-            f'{_with_badges(self.summary)}</summary><div style="padding-left:1.5em">{lines}</div></details></div>'
+        above, folded = ("".join(claim.html for claim in claims) for claims in self._parted())
+        fold = (
+            f'<details><summary style="cursor:pointer">{_with_badges(self.summary)}</summary>'
+            f'<div style="padding-left:1.5em">{folded}</div></details>'
         )
+        return f'<div style="margin:2px 0 8px;max-width:{WIDTH};{FONT}">{above}{fold if folded else ""}</div>'
+
+    def _parted(self) -> tuple[list[Statement], list[Statement]]:
+        return [c for c in self.claims if c.holds is False], [c for c in self.claims if c.holds is not False]
 
 
 def _summary(claims: tuple[Statement, ...], timing: bool) -> str:
     held, elsewhere, busy = (sum(claim.holds == state for claim in claims) for state in (True, None, NOT_JUDGED))
-    count, parts = len(claims) - elsewhere - busy, []
-    if count:
-        which = {"held": held, "claims": _noun(count, timing)}
-        if held == count:  # in other languages, "all" of them
-            parts.append(
-                counted(count, "{count} of {count} {claims} is true", "{count} of {count} {claims} are true", **which)
-            )
-        else:
-            parts.append(
-                counted(count, "{held} of {count} {claims} is true", "{held} of {count} {claims} are true", **which)
-            )
+    parts = []
+    if held:
+        which = {"claims": _noun(held, timing)}
+        parts.append(counted(held, "{count} {claims} is true", "{count} {claims} are true", **which))
     if elsewhere and parts:
         parts.append(counted(elsewhere, "{count} does not apply here", "{count} do not apply here"))
     elif elsewhere:
@@ -138,7 +137,7 @@ def _summary(claims: tuple[Statement, ...], timing: bool) -> str:
         parts.append(_("{count} not judged: busy", count=busy))
     elif busy:
         parts.append(_("{count} {claims} not judged: busy", count=busy, claims=_noun(busy, timing)))
-    return f"{_MARKS[held == count if count else None]} {_('; ').join(parts)}" if parts else ""
+    return f"{_MARKS[True if held else None]} {_('; ').join(parts)}" if parts else ""
 
 
 def _with_badges(summary: str) -> str:
@@ -168,9 +167,20 @@ def _with_reason(text: str, holds, reason: str, again: bool) -> str:
 def _note(holds, timing: bool, again: bool) -> str:
     if holds == NOT_JUDGED:
         return "" if any(claim.holds == NOT_JUDGED for claim in _in_cell) else _busy()
-    if timing and holds is False:
+    if holds is not False:
+        return ""
+    if timing:
         return _twice() if again else _disturbed()
-    return ""
+    return "" if any(claim.holds is False and not claim.timing for claim in _in_cell) else _what_now()
+
+
+def _what_now() -> str:
+    if smoke.on():
+        return _("This is a short run (`NNOPT_SMOKE=1`), whose numbers say nothing: start JupyterLab without it.")
+    return _(
+        "Run this lesson's cells above again, in order. If it is false again, your changes or your processor, which "
+        "rounds differently, may be the reason."
+    )
 
 
 def _busy() -> str:
@@ -199,8 +209,12 @@ def _show(statement: Statement) -> None:
         shell().events.register("post_run_cell", _end_cell)
     _in_cell.append(statement)
     # One on times is shown by its place alone, so that a cell has as many outputs whatever its state.
-    if len(_in_cell) <= SHOWN_IN_A_CELL or (statement.holds is False and not statement.timing):
+    if len(_in_cell) <= SHOWN_IN_A_CELL or _stands_alone(statement):
         _display(statement)
+
+
+def _stands_alone(statement: Statement) -> bool:
+    return statement.holds is False and not statement.timing
 
 
 def _checked(where) -> tuple[bool, str]:
@@ -219,7 +233,7 @@ def _display(output) -> None:
 
 def _end_cell(*_) -> None:
     shell().events.unregister("post_run_cell", _end_cell)
-    further = tuple(_in_cell[SHOWN_IN_A_CELL:])
+    further = tuple(c for c in _in_cell[SHOWN_IN_A_CELL:] if not _stands_alone(c))
     _in_cell.clear()
     timing_claims.end_cell()
     if further:

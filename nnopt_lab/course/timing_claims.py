@@ -1,4 +1,4 @@
-"""Judge claims that compare measured times.
+"""Judge claims, above all those that compare measured times.
 
 On a busy machine, measured times say little: there, such a claim is not judged. Elsewhere, one that fails is measured
 again once, because a single disturbance should not decide. The cells that ran before the claim show how: the statements
@@ -9,13 +9,15 @@ import ast
 import random
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from types import FrameType
 
 import numpy as np
 import torch
 
 from nnopt_lab.course.cell_output import shell
+from nnopt_lab.course.measured_values import measured_values
 from nnopt_lab.course.record import NOT_JUDGED
 from nnopt_lab.course.slices import Statement, contains_times, measuring_statements, overwritten, statements
 from nnopt_lab.workbench import smoke
@@ -24,30 +26,49 @@ from nnopt_lab.workbench.measure.free_cores import is_busy
 _busy_in_cell: list[bool] = []  # one result per cell, because each takes a tenth of a second
 
 
-def judge(condition: bool | Callable[[], object], call: FrameType) -> tuple[bool | str, bool]:
-    """Judge a condition that compares measured times.
+@dataclass(frozen=True)
+class Judgement:
+    """Whether a claim is true.
+
+    Attributes:
+        holds: True, False or NOT_JUDGED.
+        again: whether its times were measured a second time.
+        measured: a sentence with the values that a false one compared, or "".
+    """
+
+    holds: bool | str
+    again: bool = False
+    measured: str = ""
+
+
+def judge(condition: bool | Callable[[], object], call: FrameType, text: str, timing: bool) -> Judgement:
+    """Judge the condition of a claim.
 
     Args:
         condition: a truth value or a function that returns one.
         call: the frame that called `claim`.
-
-    Returns:
-        (True, False or NOT_JUDGED, whether it was measured a second time).
+        text: the claim's, in English.
+        timing: whether it compares measured times.
     """
-    if smoke.on():  # its times are meaningless on any machine
-        return truth(condition), False
+    if timing and not smoke.on():  # in smoke mode, times are meaningless on any machine
+        return _judge_times(condition, call, text)
+    holds = truth(condition)
+    return Judgement(holds, measured="" if holds else _measured(call, text))
+
+
+def _judge_times(condition: bool | Callable[[], object], call: FrameType, text: str) -> Judgement:
     if shell() is None:
         _busy_in_cell.clear()
     if not _busy_in_cell:
         _busy_in_cell.append(is_busy())
     if _busy_in_cell[0]:
-        return NOT_JUDGED, False
+        return Judgement(NOT_JUDGED)
     if truth(condition):
-        return True, False
-    second = _measured_again(condition, call)
+        return Judgement(True)
+    second = _measured_again(condition, call, text)
     if is_busy():
-        return NOT_JUDGED, second is not None
-    return bool(second), second is not None
+        return Judgement(NOT_JUDGED, second is not None)
+    return second or Judgement(False, measured=_measured(call, text))
 
 
 def end_cell() -> None:
@@ -95,25 +116,42 @@ def check_claims(cells: Sequence[str], where: str) -> None:
                 )
 
 
-def _measured_again(condition, call: FrameType) -> bool | None:
-    """The condition's truth value with new times; None if it is not known how to measure them."""
+def _measured_again(condition, call: FrameType, text: str) -> Judgement | None:
+    """The judgement with new times; None if it is not known how to measure them."""
     found = _source_of(call)
     if found is None:
-        return truth(condition) if callable(condition) else None
+        return Judgement(truth(condition), True) if callable(condition) else None
     written, before = found
     needed = measuring_statements(written, before)
     if overwritten(needed, before) or not (needed or contains_times(written, before)):
         return None
-    namespace = {
-        name: value.clone_state() if isinstance(value, torch.Generator) else value
-        for name, value in call.f_globals.items()
-    }
+    names = _copied_names(call.f_globals)
     try:
         with _unnoticed():
-            exec(compile(ast.Module([s.node for s in needed], []), "<measured again>", "exec"), namespace)
-            return truth(eval(compile(ast.Expression(written), "<measured again>", "eval"), namespace))
+            exec(compile(ast.Module([s.node for s in needed], []), "<measured again>", "exec"), names)
+            holds = truth(eval(compile(ast.Expression(written), "<measured again>", "eval"), names))
+            return Judgement(holds, True, "" if holds else _values(written, names, text))
     except Exception:  # the learner's variables may have changed in any way since
         return None
+
+
+def _measured(call: FrameType, text: str) -> str:
+    """What a false claim compared, in a sentence; "" if that is not known."""
+    found = _source_of(call)
+    if found is None:
+        return ""
+    with _unnoticed():
+        return _values(found[0], _copied_names(call.f_globals | call.f_locals), text)
+
+
+def _values(written: ast.expr, names: dict, text: str) -> str:
+    with suppress(Exception):  # a second evaluation may differ from the first in any way
+        return measured_values(written, names, text)
+    return ""
+
+
+def _copied_names(names: dict) -> dict:
+    return {name: v.clone_state() if isinstance(v, torch.Generator) else v for name, v in names.items()}
 
 
 def _source_of(call: FrameType) -> tuple[ast.expr, list[Statement]] | None:

@@ -17,13 +17,18 @@ def a_new_kernel(monkeypatch):
     monkeypatch.setattr(timing_claims, "is_busy", lambda: False)
 
 
+def marked_lines(capsys):
+    """The printed claims, without their notes."""
+    return [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+
+
 def test_claims_are_printed_and_noted_under_the_lesson_that_is_open(capsys, own_workspace):
     claim("two and two", 2 + 2 == 4)
     lesson("01_pruning")
     claim("three and three", 3 + 3 == 7)
     claim("a tensor's truth", torch.tensor(True))
     claim("only with AMX", False, where=(False, "no AMX"))
-    assert capsys.readouterr().out.splitlines() == [
+    assert marked_lines(capsys) == [
         "✔ two and two",
         "✘ three and three",
         "✔ a tensor's truth",
@@ -52,7 +57,7 @@ def test_claims_are_shown_in_the_language_in_use_and_recorded_in_english(capsys,
     claim("7 and three", False)
     claim("two and two.", False, where=(False, "no AMX"))
     claim("not known", True)
-    assert capsys.readouterr().out.splitlines() == [
+    assert marked_lines(capsys) == [
         "✔ 二加二",
         "✘ 7 加三",
         "○ 二加二。（这里不适用：没有 AMX）",
@@ -65,7 +70,7 @@ def test_claims_are_shown_in_the_language_in_use_and_recorded_in_english(capsys,
 def test_a_condition_that_is_a_function_is_called_only_where_the_claim_applies(capsys):
     claim("of an engine that is not there", lambda: 1 / 0, where=(None, "no engine"))
     claim("of one that is", lambda: 1 > 2, where=([1], "no engine"))
-    assert [line[0] for line in capsys.readouterr().out.splitlines()] == ["○", "✘"]
+    assert [line[0] for line in marked_lines(capsys)] == ["○", "✘"]
 
 
 def test_a_false_claim_on_times_says_what_may_have_disturbed_it(capsys):
@@ -75,8 +80,15 @@ def test_a_false_claim_on_times_says_what_may_have_disturbed_it(capsys):
     claim("faster", False, timing=True)
     said = capsys.readouterr().out
     assert said.startswith("✘ [timed] faster\n") and "another program" in said and "run" in said
+
+
+def test_a_false_claim_says_what_to_do_next(capsys, monkeypatch):
     claim("exact", False)
-    assert capsys.readouterr().out == "✘ exact\n"
+    said = capsys.readouterr().out
+    assert said.startswith("✘ exact\n") and "cells above again" in said and "processor" in said
+    monkeypatch.setenv("NNOPT_SMOKE", "1")
+    claim("exact", False)
+    assert "short run (`NNOPT_SMOKE=1`)" in capsys.readouterr().out
 
 
 def test_a_claim_on_times_is_recorded_apart_from_the_others(own_workspace):
@@ -125,11 +137,10 @@ def test_a_claim_without_text_is_refused(text):
 @pytest.mark.parametrize(
     ("states", "summary"),
     [
-        ([True], "✔ 1 of 1 further claim is true"),
-        ([True] * 8, "✔ 8 of 8 further claims are true"),
-        ([True, True, False], "✘ 2 of 3 further claims are true"),
-        ([True, True, None], "✔ 2 of 2 further claims are true; 1 does not apply here"),
-        ([True, None, None], "✔ 1 of 1 further claim is true; 2 do not apply here"),
+        ([True], "✔ 1 further claim is true"),
+        ([True] * 8, "✔ 8 further claims are true"),
+        ([True, True, None], "✔ 2 further claims are true; 1 does not apply here"),
+        ([True, None, None], "✔ 1 further claim is true; 2 do not apply here"),
         ([None], "○ 1 further claim does not apply here"),
         ([None, None], "○ 2 further claims do not apply here"),
     ],
@@ -144,12 +155,20 @@ def test_the_summary_counts_what_holds_and_apart_from_it_what_does_not_apply(sta
     assert f"{summary}</summary>" in re.sub("</?strong[^>]*>", "", page) and "0 &lt; 9" in page
 
 
+def test_false_claims_on_times_stand_above_the_fold_and_are_not_counted():
+    timed = [Statement(f"claim {i}", state, timing=True) for i, state in enumerate((True, False, True))]
+    assert Further(tuple(timed)).summary == "✔ 2 further timing claims are true"
+    assert repr(Further(tuple(timed))).splitlines()[0] == "✘ [timed] claim 1"
+    alone = Further((timed[1],))
+    assert "claim 1" in alone._repr_html_() and "<details" not in alone._repr_html_()
+
+
 def test_the_summary_counts_claims_on_times_apart_with_those_that_were_not_judged():
     exact = [Statement("a", True), Statement("b", None)]
     timed = [Statement(str(i), state, timing=True) for i, state in enumerate((True, NOT_JUDGED, None, NOT_JUDGED))]
     expected = (
-        "✔ 1 of 1 further claim is true; 1 does not apply here · "
-        "✔ 1 of 1 further timing claim is true; 1 does not apply here; 2 not judged: busy"
+        "✔ 1 further claim is true; 1 does not apply here · "
+        "✔ 1 further timing claim is true; 1 does not apply here; 2 not judged: busy"
     )
     assert Further((*exact, *timed)).summary == expected
     assert Further(tuple(timed[1:2])).summary == "○ 1 further timing claim not judged: busy"
@@ -194,8 +213,15 @@ def test_a_cell_shows_three_claims_and_folds_the_others(cell, own_workspace):
 
 def test_a_claim_that_does_not_hold_is_shown_wherever_it_stands(cell):
     printed, (further,) = cell("for i in range(8): claim(f'claim {i}', i != 6)")
-    assert printed == ["✔ claim 0", "✔ claim 1", "✔ claim 2", "✘ claim 6"]
-    assert "4 of 5 further claims are true" in further.summary
+    assert [line for line in printed if line[0] != " "] == ["✔ claim 0", "✔ claim 1", "✔ claim 2", "✘ claim 6"]
+    assert further.summary == "✔ 4 further claims are true" and "claim 6" not in further._repr_html_()
+    _, folds = cell("for i in range(5): claim(f'claim {i}', i < 3)")
+    assert not folds
+
+
+def test_false_claims_of_a_cell_say_once_what_to_do(cell):
+    printed, _ = cell("for i in range(5): claim(f'claim {i}', False)")
+    assert "\n".join(printed).count("again, in order") == 1
 
 
 @pytest.mark.parametrize("state", ["true", "false", "busy"])
@@ -205,7 +231,7 @@ def test_a_cell_has_as_many_outputs_whatever_its_claims_on_times_are(cell, state
     printed, (further,) = cell(source)
     mark = {"true": "✔", "false": "✘", "busy": "○"}[state]
     assert [line[0] for line in printed if line[0] != " "] == [mark, "✔", mark]
-    assert len(further.claims) == 5 and further.summary.startswith("✔ 3 of 3 further claims are true · ")
+    assert len(further.claims) == 5 and further.summary.startswith("✔ 3 further claims are true")
     page = further._repr_html_()
     before_the_fold = page[: page.index("<details")]
     assert before_the_fold.count("✘") == (2 if state == "false" else 0) and "claim 5" not in before_the_fold
@@ -220,7 +246,7 @@ def test_a_busy_cell_says_once_what_to_do(cell, monkeypatch):
 
 def test_a_cell_that_fails_half_way_leaves_nothing_for_the_next(cell):
     printed, (further,) = cell("for i in range(5): claim(f'claim {i}', True)\n1 / 0")
-    assert "2 of 2" in further.summary and printed[:3] == ["✔ claim 0", "✔ claim 1", "✔ claim 2"]
+    assert "2 further" in further.summary and printed[:3] == ["✔ claim 0", "✔ claim 1", "✔ claim 2"]
     assert cell("claim('next', True)") == (["✔ next"], [])
 
 

@@ -99,7 +99,7 @@ def _item(got, wanted, same: bool, tolerance: float) -> Pair:
         return one, other
     if not isinstance(got, (Tensor, list, tuple)):
         one, other = show([got])[1:-1], show([wanted])[1:-1]
-    if same or isinstance(wanted, (list, tuple)) and WRONG in one:
+    if same or (isinstance(wanted, (list, tuple)) and WRONG in one):
         return one, other
     return f"{WRONG}{one}", f"{RIGHT}{other}"
 
