@@ -20,7 +20,7 @@ from nnopt_lab.course.exercises import Exercise, Property, Question
 from nnopt_lab.course.own_lines import told
 from nnopt_lab.course.printouts import Printouts
 from nnopt_lab.course.seals import opened
-from nnopt_lab.course.slips import slip, swapped_arguments
+from nnopt_lab.course.slips import lost, misplaced, partly_right, slip, sometimes, swapped_arguments, two_mistakes
 from nnopt_lab.workbench.language import Message, joined
 
 CASES = 16
@@ -152,13 +152,35 @@ def _mistake(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome], wa
         theirs = call(exercise, exercise.reference, inputs)
         return theirs.error is None and agree(values[n], theirs.value, exercise.tolerance)
 
-    named = swapped_arguments(cases, exercise.arguments, matches) or slip(values, wanted, failing, accepts)
+    tolerance = exercise.tolerance
+    named = (
+        swapped_arguments(cases, exercise.arguments, matches)
+        or slip(values, wanted, failing, accepts)
+        or lost(values, wanted, tolerance)
+        or misplaced(values, wanted, tolerance)
+    )
     if named:
         return joined(named, fault)
-    each = [difference(value, w, exercise.tolerance) for value, w in zip(values, wanted, strict=True)]
-    # A mistake is named only if all results look like it.
-    alike = None not in each and len({clue(sentence) for sentence in each}) == 1
-    return each[failing] if alike else fault
+    declared = _results_of_wrong_answers(exercise, cases)
+    named = two_mistakes(declared, values, wanted, tolerance) or slip(values, wanted, failing, accepts, two=True)
+    if named:
+        return joined(named, fault)
+    each = [difference(value, w, tolerance) for value, w in zip(values, wanted, strict=True)]
+    if None not in each:  # a mistake is named only if all results look like it
+        return each[failing] if len({clue(sentence) for sentence in each}) == 1 else fault
+    wrong = [not accepts(n, value) for n, value in enumerate(values)]
+    told = (partly_right(cases, exercise.arguments, wrong), sometimes(declared, values, wrong, tolerance), fault)
+    return joined(*filter(None, told))
+
+
+def _results_of_wrong_answers(exercise: Exercise, cases: list[tuple]) -> list[tuple[str, list]]:
+    """The sentences and results of the wrong answers that raise no error in any case."""
+    found = []
+    for wrong in exercise.wrong_answers:
+        outcomes = [call(exercise, wrong.function, inputs) for inputs in cases]
+        if not any(outcome.error for outcome in outcomes):
+            found.append((wrong.sentence, [outcome.value for outcome in outcomes]))
+    return found
 
 
 def time_limit(exercise: Exercise) -> float:
