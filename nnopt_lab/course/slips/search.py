@@ -27,15 +27,16 @@ def slip(
         wanted: the reference's results.
         first: index of a case with a wrong result.
         accepts: a function (index of a case, result) → whether the exercise accepts it.
-        two: whether to look for two slips, if none alone explains the results.
+        two: whether to look for two slips at once, which takes longer, instead of one.
     """
     with ignoring_faults():  # results may be anything, such as lists whose methods raise
         pairs = zip(values, wanted, strict=True)
         limits = ((value, 2 * size(its) + SPARE) for value, its in pairs)
         if not all(count_values(value, limit) <= limit for value, limit in limits):
             return None
-        alone = _one(values, wanted, first, accepts) or missing(values, wanted)
-        return alone or (_two(values, wanted, first, accepts) if two else None)
+        if two:
+            return _two(values, wanted, first, accepts)
+        return _one(values, wanted, first, accepts) or missing(values, wanted)
     return None
 
 
@@ -49,8 +50,10 @@ def _one(values: Sequence, wanted: Sequence, first: int, accepts: Callable[[int,
 
 
 def _two(values: Sequence, wanted: Sequence, first: int, accepts: Callable[[int, object], bool]) -> str | None:
+    if len({show(its) for its in wanted}) < DISTINCT:
+        return None
     slips = list(_slips(values, wanted, first))
-    if len(slips) > MOST_SLIPS or len({show(its) for its in wanted}) < DISTINCT:
+    if len(slips) > MOST_SLIPS:
         return None
     for sentence, undo in slips:
         with ignoring_faults():
