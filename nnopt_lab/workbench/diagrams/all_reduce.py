@@ -3,6 +3,7 @@
 import math
 
 from nnopt_lab.workbench.diagrams.drawing import Drawing
+from nnopt_lab.workbench.language import translated
 from nnopt_lab.workbench.plots.colors import BLUE, GREEN, INK, ORANGE, PURPLE
 
 _COLORS = (BLUE, ORANGE, GREEN, PURPLE)
@@ -21,7 +22,7 @@ def ring_all_reduce() -> Drawing:
     titles = ("start: own gradients", "after 3 steps: one full sum each", "after 6 steps: all sums")
     for panel, title in enumerate(titles):
         center = 160 + 320 * panel
-        drawing.text(center, 18, f"*{title}")
+        drawing.text(center, 18, f"*{translated(title)}")
         for rank in range(4):
             _process(drawing, center, rank, panel)
         if panel < 2:

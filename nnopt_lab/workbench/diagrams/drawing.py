@@ -1,6 +1,7 @@
 """Draw boxes, arrows and grids as an SVG picture that reads on light and dark pages."""
 
 import html
+import re
 from dataclasses import dataclass, field
 
 from nnopt_lab.workbench.language import _, translated
@@ -9,6 +10,12 @@ from nnopt_lab.workbench.plots.illustration import embedded
 
 FONT = "system-ui,'DejaVu Sans',sans-serif"
 LINE = 18  # height of a line of text
+_PAGE, _SMALLEST, _WIDE = 780, 11, 960  # a page's width beside JupyterLab's side bar, its smallest letters, a drawing
+_SYMBOL = re.compile(r"\b([a-zA-Z])_([a-z])\b")  # q_x: a letter and its subscript
+_SUBSCRIPT = (
+    r'<tspan font-style="italic">\1</tspan><tspan font-style="italic" font-size="75%" dy="0.3em">\2</tspan>'
+    '<tspan dy="-0.225em">\N{ZERO WIDTH SPACE}</tspan>'
+)
 
 
 @dataclass
@@ -28,14 +35,18 @@ class Drawing:
     _parts: list[str] = field(default_factory=list)
 
     def text(self, x: float, y: float, text: str, *, color: str = INK, size: int = 14, anchor: str = "middle") -> None:
-        """Write lines of text, centred vertically at `y`; a line that begins with `*` is bold."""
+        """Write lines of text, centred vertically at `y`; a line that begins with `*` is bold, and `q_x` has an index.
+
+        A page shrinks a wide picture; its letters are larger than `size` where they would be hard to read.
+        """
+        size = max(size, round(_SMALLEST * min(self.width, _WIDE) / _PAGE, 1))
         lines = translated(text.rstrip("\n")).split("\n")
         for i, line in enumerate(lines):
             middle = y + (i - (len(lines) - 1) / 2) * LINE * size / 14
             weight = ' font-weight="600"' if line.startswith("*") else ""
             self._parts.append(
                 f'<text x="{x:g}" y="{middle:g}" fill="{color}" font-size="{size}" text-anchor="{anchor}" '
-                f'dominant-baseline="central"{weight}>{html.escape(line.removeprefix("*"))}</text>'
+                f'dominant-baseline="central"{weight}>{_written(line.removeprefix("*"))}</text>'
             )
 
     def box(self, x: float, y: float, width: float, height: float, text: str = "", color: str = BLUE) -> None:
@@ -96,6 +107,10 @@ class Drawing:
 
     def _repr_html_(self) -> str:
         return embedded(self.svg, self.width, translated(self.alt))
+
+
+def _written(line: str) -> str:
+    return _SYMBOL.sub(_SUBSCRIPT, html.escape(line))
 
 
 def _points(points) -> str:

@@ -25,6 +25,6 @@ def search_loop() -> Drawing:
     drawing.text(290, 180, "what to try next", size=13)
     drawing.arrow((580, 100), (580, 132), (330, 132), color=REFERENCE, dashed=True)
     drawing.text(252, 132, "stopped early if poor", size=12)
-    drawing.arrow((580, 225), (580, 246), (680, 246))
-    drawing.text(808, 246, "at the end: one test, new pictures", size=12)
+    drawing.arrow((580, 225), (580, 246), (668, 246))
+    drawing.text(800, 246, "at the end: one test, new pictures", size=12)
     return drawing

@@ -40,6 +40,21 @@ def test_a_notebook_shows_an_image_that_contains_the_drawing_and_its_description
     assert "url(" not in drawing.svg and drawing.svg.count("http") == 1  # the name space
 
 
+def written(text):
+    return "".join(text.itertext()).replace("\u200b", "")
+
+
+def test_no_text_is_too_small_to_read_beside_the_side_bar(drawing):
+    sizes = [float(text.get("font-size")) for text in elements(drawing, "text")]
+    assert min(sizes) * 780 / drawing.width > 10.9
+
+
+def test_symbols_have_subscripts():
+    (text,) = [t for t in elements(diagrams.integer_pipeline(), "text") if written(t) == "÷ sw, round"]
+    letter, index, back = text
+    assert (letter.text, index.text) == ("s", "w") and index.get("font-size") == "75%" and back.tail == ", round"
+
+
 def test_the_same_drawing_is_made_every_time(drawing, request):
     again = DRAWERS[request.node.callspec.params["drawing"]]()
     assert again.svg == drawing.svg and len(drawing.svg) < 20_000
@@ -57,11 +72,11 @@ def test_nothing_is_outside_and_no_text_leaves_its_box(drawing):
     assert all(b["y"] >= 0 and b["y"] + b["height"] <= drawing.height for b in boxes)
     for text in elements(drawing, "text"):
         x, y, size = float(text.get("x")), float(text.get("y")), float(text.get("font-size"))
-        half = len(text.text) * WIDEST * size / 14 / 2
-        assert x - half > 0 and x + half < drawing.width and size / 2 < y < drawing.height - size / 2, text.text
+        half = len(written(text)) * WIDEST * size / 14 / 2
+        assert x - half > 0 and x + half < drawing.width and size / 2 < y < drawing.height - size / 2, written(text)
         for box in boxes:
             if abs(box["x"] + box["width"] / 2 - x) < 1 and box["y"] < y < box["y"] + box["height"]:
-                assert 2 * half < box["width"] + 20, text.text
+                assert 2 * half < box["width"] + 20, written(text)
 
 
 def test_the_network_says_shapes_and_parameters_that_torch_says():
