@@ -4,12 +4,29 @@ const RECORDS = /^\s*(?:check|question|reveal)\(/m, PRESSED = '.nnopt-box';
 const SETTLES = 300, FOLLOWS = 1500; // milliseconds until a run's output is there, and a form's
 const waiting = new WeakMap(); // of panels, the timer of the save to come
 
+// JupyterLab takes a save that begins during another one for a change by somebody else, and asks what to do; so does its
+// own, which comes by a timer. One that is asked for meanwhile, however often, follows once.
+const inTurn = new WeakMap(); // of contexts, which two views of a notebook share, whether a save runs
+export const saveInTurn = context => {
+  if (inTurn.has(context)) return;
+  const saveNow = context.save.bind(context);
+  let running, next;
+  inTurn.set(context, () => Boolean(running));
+  const begin = () => {
+    next = undefined;
+    running = saveNow().finally(() => (running = undefined));
+    return running;
+  };
+  context.save = () => running ? next ??= running.catch(() => {}).then(begin) : next ?? begin();
+};
+
 // Quietly: a save that JupyterLab would ask about, or refuse, is left to the learner.
 const save = async (app, { context, isUntitled }) => {
   const { path, model, contentsModel } = context;
   if (isUntitled || model.readOnly || !model.dirty || !contentsModel?.writable) return;
+  if (inTurn.get(context)?.()) return context.save(); // the file's time is not known before the running one ends
   const { last_modified } = await app.serviceManager.contents.get(path, { content: false });
-  if (last_modified === contentsModel.last_modified) await context.save();
+  if (last_modified === context.contentsModel?.last_modified) await context.save();
 };
 
 const saveSoon = (app, panel, delay) => {

@@ -1,0 +1,54 @@
+"""A notebook is saved after each answer; saves that meet each other raise no question about a change on disk."""
+
+import nbformat
+import pytest
+
+from nnopt_lab.course.exercises import questions
+
+QUESTION = questions()["start.where_the_work_is"]
+SETUP = "from nnopt_lab.course.calls import lesson, question\nlesson('00_start_here')"
+TAB = ".lm-DockPanel-tabBar .lm-TabBar-tab.lm-mod-current"
+
+
+@pytest.fixture
+def notebook(workspace, tmp_path):
+    """A notebook whose second cell answers a question."""
+    path = workspace / f"{tmp_path.name}.ipynb"
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in (SETUP, answer(1))])
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, path)
+    return path
+
+
+def answer(value: float) -> str:
+    return f'question("{QUESTION.id}", {value})'
+
+
+def test_answers_and_saves_during_a_slow_save_are_saved_after_it(lab, notebook):
+    page, held, is_slow = lab(notebook.name), [], [True]
+
+    def hold(route):
+        slow = is_slow[0] and route.request.method == "PUT"
+        held.append((route, route.fetch())) if slow else route.continue_()
+
+    page.page.route("**/api/contents/**", hold)
+    code = page.page.locator(".jp-CodeCell .cm-content")
+    code.first.click()
+    page.page.keyboard.press("Control+Enter")
+    for value in (2, 3, 4):
+        code.nth(1).click()
+        page.page.keyboard.press("Control+a")
+        page.page.keyboard.insert_text(answer(value))
+        page.page.keyboard.press("Control+Enter")
+        page.outputs(f"Wrong: {value}").wait_for()
+        page.page.wait_for_timeout(1000)  # the save after an answer has begun
+        if value == 3:
+            page.page.keyboard.press("Control+s")
+    assert page.page.locator(".jp-Dialog").count() == 0 and len(held) == 1
+    is_slow[0] = False
+    route, response = held[0]
+    route.fulfill(response=response)
+    page.page.wait_for_timeout(2000)  # the tab shows no change for a moment in between
+    page.page.locator(f"{TAB}:not(.jp-mod-dirty)").wait_for()
+    assert nbformat.read(notebook, 4).cells[1].source == answer(4)
+    assert page.page.locator(".jp-Dialog").count() == 0 and page.errors == []
