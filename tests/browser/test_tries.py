@@ -81,6 +81,26 @@ def test_the_shortcut_does_the_same_in_the_answer_and_in_its_check_and_nothing_e
         assert writes_in(page, place)
 
 
+@pytest.mark.parametrize(
+    "code, told",
+    [('question("start.where_the_work_is", 97.6)', "97.6"), ('predict("a speed-up")', "a speed-up"), ("1 + 1", "")],
+)
+def test_the_shortcut_answers_a_question_and_asks_for_a_guess(lab, workspace, tmp_path, code, told):
+    setup = "from nnopt_lab.course.calls import lesson, question\nfrom nnopt_lab.course.predictions import predict\n"
+    cells = [nbformat.v4.new_code_cell(source) for source in (f"{setup}lesson('00_start_here')", code)]
+    made = nbformat.v4.new_notebook(cells=cells)
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / f"{tmp_path.name}.ipynb")
+    page = lab(f"{tmp_path.name}.ipynb")
+    run_first_cell(page)
+    page.page.locator(".jp-CodeCell .cm-content").nth(1).click()
+    page.page.keyboard.press("Control+Shift+Enter")
+    page.wait_until_idle()
+    shown = page.page.locator(".jp-CodeCell").nth(1).locator(".jp-OutputArea-output")
+    assert shown.filter(has_text=told).count() == 1 if told else shown.count() == 0
+    assert writes_in(page, 1) and page.errors == []
+
+
 def test_the_shortcut_is_listed(lesson):
     page = lesson(HEAD + "return 0")
     page.page.locator(".jp-CodeCell .cm-content").nth(1).click()

@@ -64,12 +64,23 @@ export const offerChecks = app => {
   }
 };
 
-// The notebook in front and the exercise whose cell, or whose check, is the active one.
+const COUNTS = /^\s*(?:check|question|predict|reveal)\(/m; // a cell that needs no other one to be run
+
+// The notebook in front, and what a try runs there: the exercise whose cell, or whose check, is the active one, else the
+// active cell, if it asks or checks something.
 const current = app => {
   const panel = app.shell.currentWidget, cells = panel?.content?.widgets, active = panel?.content?.activeCell;
   if (!active || !Array.isArray(cells)) return {};
-  const cell = cells.find(cell => wordsOf(cell) && (cell === active || checkOf(panel.content, cell) === active));
-  return cell ? { panel, cell } : {};
+  const exercise = cells.find(cell => wordsOf(cell) && (cell === active || checkOf(panel.content, cell) === active));
+  const asks = active.model.type === 'code' && COUNTS.test(active.model.sharedModel.getSource());
+  return exercise || asks ? { panel, cell: exercise ?? active, isExercise: Boolean(exercise) } : {};
+};
+
+const runOnce = async (panel, cell) => {
+  const focused = document.activeElement;
+  if (focused?.matches('input') && cell.node.contains(focused)) return; // Enter has committed what is in the field
+  await runCells(panel, [cell]);
+  showVerdict(panel.content, cell);
 };
 
 export const addCheckCommand = app => {
@@ -77,8 +88,8 @@ export const addCheckCommand = app => {
     label: () => wordsOf(current(app).cell)?.tip ?? 'Run this exercise and its check',
     isEnabled: () => Boolean(current(app).cell),
     execute: () => {
-      const { panel, cell } = current(app);
-      return cell && tryOnce(panel, cell);
+      const { panel, cell, isExercise } = current(app);
+      return cell && (isExercise ? tryOnce : runOnce)(panel, cell);
     }
   });
 };
