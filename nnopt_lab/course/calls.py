@@ -203,7 +203,7 @@ def _open_card(exercise, verdict: Verdict) -> Card:
     if verdict.state == "blank":
         lines = [_("Write `{name}` above and press *Check* (without buttons, run both cells again).", name=name)]
     elif verdict.state == "library":
-        again = Message("Run the cell with your own `{name}` again, then this one.", name=name)
+        again = Message("Press *Check* under your own `{name}` (without buttons, run both cells again).", name=name)
         lines = [translated(joined(verdict.mistake, again))]
     elif verdict.state == "borrowed":
         title = _("{exercise}: right, but not all your own code", **which)

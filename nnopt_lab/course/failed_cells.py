@@ -3,6 +3,7 @@
 from nnopt_lab.course.cards import Card
 from nnopt_lab.course.cell_runs import Run, stopped_run
 from nnopt_lab.course.exercises import Exercise, cell_id
+from nnopt_lab.course.help import HelpCard
 from nnopt_lab.workbench.language import _, translated
 
 
@@ -12,8 +13,10 @@ def failed_card(exercise: Exercise) -> Card | None:
     if run is None:
         return None
     title = _("{exercise}: not checked", exercise=translated(exercise.title))
-    again = _("Correct that cell and run it again, then this one. This did not count as a try.")
-    return Card(title, "quiet", (_what_stopped(run), again))
+    again = _("Correct that cell and press *Check* (without buttons, run both cells again).")
+    helps = _('`hint("{id}")` helps.', id=exercise.id)
+    lines = (_what_stopped(run), again, _("This did not count as a try."), helps)
+    return HelpCard(title, "quiet", lines, exercise=exercise.id)
 
 
 def _what_stopped(run: Run) -> str:
