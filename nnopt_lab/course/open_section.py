@@ -1,4 +1,4 @@
-"""Where a learner goes on in a lesson: the first section with an exercise or a question that is not passed."""
+"""The sections of a lesson's copy: the first one with something open, and the one in which a cell stands."""
 
 import json
 import re
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from nnopt_lab.course.exercises import is_passed
 
+KINDS = ("exercise", "question")
+
 
 def open_section(notebook: Path, noted: dict) -> tuple[str, str]:
     """The heading above the first exercise or question that is not passed, and the id of its cell; "" if unknown.
@@ -16,16 +18,27 @@ def open_section(notebook: Path, noted: dict) -> tuple[str, str]:
         notebook: the learner's copy; a missing or damaged one has no section.
         noted: of `record.read`.
     """
-    heading = cell_id = ""
+    for cell, section in _in_sections(notebook):
+        marks = cell.get("metadata", {})
+        open_ones = (marks.get(kind) and not is_passed(noted, f"{kind}s", marks[kind]) for kind in KINDS)
+        if any(open_ones):
+            return section
+    return "", ""
+
+
+def section_of(notebook: Path, id: str) -> str:
+    """The heading above a cell, given by its id; "" if there is none, or the copy is missing or damaged."""
+    return next((heading for cell, (heading, _) in _in_sections(notebook) if id and cell.get("id") == id), "")
+
+
+def _in_sections(notebook: Path) -> Iterator[tuple[dict, tuple[str, str]]]:
+    """The cells, each with the heading above it and the id of the heading's cell."""
+    section = "", ""
     for cell in _cells(notebook):
         text = "".join(cell.get("source", ""))
         if cell.get("cell_type") == "markdown" and (found := re.findall(r"^## (.+)$", text, re.MULTILINE)):
-            heading, cell_id = found[-1].strip(), str(cell.get("id", ""))
-        for kind in ("exercise", "question"):
-            id = cell.get("metadata", {}).get(kind)
-            if id and not is_passed(noted, f"{kind}s", id):
-                return heading, cell_id
-    return "", ""
+            section = found[-1].strip(), str(cell.get("id", ""))
+        yield cell, section
 
 
 def _cells(notebook: Path) -> Iterator[dict]:

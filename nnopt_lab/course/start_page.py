@@ -5,26 +5,22 @@ its copies of the lessons.
 """
 
 import html
-import json
-import math
 import re
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from nnopt_lab.course import record
+from nnopt_lab.course import last_work, record
 from nnopt_lab.course.exercises import earned_points, lesson_points
 from nnopt_lab.course.ledger import Ledger, ledger_of
 from nnopt_lab.course.lesson import lessons
-from nnopt_lab.course.open_section import open_section
+from nnopt_lab.course.open_section import open_section, section_of
 from nnopt_lab.course.workspace import NEW, NEWER, START_PAGE, UPDATED, edition_folder, is_unchanged, write_atomically
 from nnopt_lab.workbench.language import _, counted, labelled, translated
 
 BAR = 10  # characters, where a page can't draw bars
-WORKED = ".nnopt-worked.json"  # when each lesson's last check, answer or guess was, which may not be saved yet
 ENOUGH = 3  # guesses, before the page says how good they are
 
 
@@ -72,7 +68,7 @@ def follow(folder: Path, lesson: str = "") -> None:
         if not path.is_file():
             return
         if lesson:
-            write_atomically(Path(folder) / WORKED, json.dumps(_worked(folder) | {lesson: time.time()}))
+            last_work.note(folder, lesson)
         text = _page(folder, _kept_news(path))
         if path.read_bytes() != text.encode():  # else JupyterLab would load the same page again
             write_atomically(path, text)
@@ -202,7 +198,7 @@ def _bar(earned: int, points: int) -> str:
 
 def _current(folder: Path, found: list[Row]) -> Row | None:
     """The lesson that was worked on or saved last, or if it is complete, the next one that is not."""
-    noted = _worked(folder)
+    noted = last_work.times(folder)
     times = {row.name: max(noted.get(row.name, 0), _saved(folder, row.name)) for row in found}
     last = max((row for row in found if times[row.name]), key=lambda row: times[row.name], default=None)
     begin = found.index(last) if last else 0
@@ -216,22 +212,14 @@ def _saved(folder: Path, lesson: str) -> float:
     return (edition_folder(folder) / f"{lesson}.ipynb").stat().st_mtime
 
 
-def _worked(folder: Path) -> dict[str, float]:
-    """When each lesson's last check, answer or guess was, in seconds, as far as it is known."""
-    try:
-        found = json.loads((Path(folder) / WORKED).read_text(encoding="utf-8"))
-        return {lesson: float(when) for lesson, when in found.items() if math.isfinite(float(when))}
-    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
-        return {}
-
-
 def next_step(folder: Path) -> tuple[str, str] | None:
-    """The lesson to go on with, and the heading of its first open section, "" if unknown; None after the last."""
+    """The lesson to go on with, and the heading of the section, "" if unknown; None after the last lesson."""
     noted = record.read(folder)
     row = _current(folder, _rows(folder, noted))
     if row is None:
         return None
-    return row.name, open_section(edition_folder(folder) / f"{row.name}.ipynb", noted)[0]
+    copy = edition_folder(folder) / f"{row.name}.ipynb"
+    return row.name, section_of(copy, last_work.place(folder, row.name)) or open_section(copy, noted)[0]
 
 
 def _go_on(folder: Path, row: Row | None, noted: dict) -> str:
@@ -240,12 +228,23 @@ def _go_on(folder: Path, row: Row | None, noted: dict) -> str:
     title = f"{row.name[:2]} {row.title}"
     if not row.earned and is_unchanged(row.name, folder):
         return _("**Begin here: [{title}]({file})**", title=title, file=f"{row.name}.ipynb")
-    heading, cell_id = open_section(edition_folder(folder) / f"{row.name}.ipynb", noted)
+    first, cell_id = open_section(edition_folder(folder) / f"{row.name}.ipynb", noted)
+    place = last_work.place(folder, row.name)
+    last = section_of(edition_folder(folder) / f"{row.name}.ipynb", place)
+    heading, target = (last, place) if last else (first, cell_id)
     if heading:
         title = _("{title}, section {heading}", title=title, heading=heading)
+    go_on = _("**Go on where you were: [{title}]({file})**", title=title, file=_address(row.name, target))
+    if first in ("", heading):
+        return go_on
+    return (
+        go_on + "<br>" + _("First open: [section {heading}]({file})", heading=first, file=_address(row.name, cell_id))
+    )
+
+
+def _address(lesson: str, cell_id: str) -> str:
     # JupyterLab finds a heading's own address only in a notebook that is open already.
-    anchor = f"#cell-id={cell_id}" if cell_id else ""
-    return _("**Go on where you were: [{title}]({file})**", title=title, file=f"{row.name}.ipynb{anchor}")
+    return f"{lesson}.ipynb#cell-id={cell_id}" if cell_id else f"{lesson}.ipynb"
 
 
 def _told(news: list[tuple[str, str]]) -> str:

@@ -2,8 +2,9 @@
 
 import re
 
+from nnopt_lab.course import last_work
 from nnopt_lab.course.calls import lesson
-from nnopt_lab.course.exercises import exercises, lesson_points, questions
+from nnopt_lab.course.exercises import cell_id, exercises, lesson_points, questions
 from nnopt_lab.course.record import note_attempt
 from nnopt_lab.course.workspace import fill
 
@@ -28,6 +29,19 @@ def test_with_points_it_says_how_many_and_links_to_the_open_section(own_workspac
     for id in ("start.conv_macs", "start.where_the_work_is"):
         pass_(id)
     assert "Go on at section 4. A bug hunt" in repr(lesson(NAME))
+
+
+def test_it_leads_to_the_cell_worked_in_last_and_tells_the_first_open_section_besides(own_workspace, monkeypatch):
+    fill(own_workspace)
+    pass_("start.conv_parameters")
+    place = cell_id("exercise", list(exercises(NAME))[-1])
+    monkeypatch.setattr(last_work, "_running_cell", lambda: place)
+    last_work.note(own_workspace, NAME)
+    card = lesson(NAME)
+    assert re.match(rf"You have 1 of {POINTS} points\. Go on at section [^2]\. ", card.lines[0])
+    assert card.lines[1] == "First open: section 2. The cost of a layer"
+    last, first = re.findall(r'<a href="([^"]*)">(.*?)</a>', card._repr_html_())
+    assert last[0] == f"{NAME}.ipynb#cell-id={place}" and first[1] == "2. The cost of a layer"
 
 
 def test_without_a_copy_or_with_all_points_it_has_no_link(own_workspace):

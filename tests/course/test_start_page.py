@@ -7,7 +7,7 @@ import re
 import nbformat
 import pytest
 
-from nnopt_lab.course import calls, session, start_page
+from nnopt_lab.course import calls, last_work, session, start_page
 from nnopt_lab.course.calls import check, question
 from nnopt_lab.course.exercises import cell_id, exercises, lesson_points, questions
 from nnopt_lab.course.lesson import lessons
@@ -129,7 +129,7 @@ def test_it_goes_on_where_the_last_check_answer_or_guess_was_even_if_it_is_not_s
 @pytest.mark.parametrize("damage", ["{", "[]", '{"01_pruning": []}', '{"01_pruning": NaN}', "\x00", '{"gone": 9e9}'])
 def test_a_damaged_note_of_the_last_work_is_as_good_as_none(mine, damage):
     before = page(mine)
-    (mine / start_page.WORKED).write_text(damage)
+    (mine / last_work.FILE).write_text(damage)
     follow(mine)
     assert page(mine) == before
     follow(mine, "01_pruning")
@@ -150,6 +150,21 @@ def test_it_names_the_section_of_the_first_open_exercise_and_links_to_its_cell(m
     write(mine)
     heading, id = sections[items[0]]
     assert f"section {heading}](01_pruning.ipynb#cell-id={id})**" in page(mine)
+
+
+def test_it_leads_to_the_cell_worked_in_last_and_tells_the_first_open_section_besides(mine, monkeypatch):
+    work_on(mine, "01_pruning", 2_000_000_000)
+    cells = nbformat.read(mine / "01_pruning.ipynb", 4).cells
+    place = next(cell.id for cell in cells[::-1] if cell.cell_type == "code")
+    monkeypatch.setattr(last_work, "_running_cell", lambda: place)
+    follow(mine, "01_pruning")
+    monkeypatch.setattr(last_work, "_running_cell", lambda: "")  # a press in a box
+    follow(mine, "01_pruning")
+    (line,) = (line for line in page(mine).splitlines() if line.startswith("> **"))
+    last, first = line.split("<br>")
+    assert last.endswith(f"](01_pruning.ipynb#cell-id={place})**") and "section 2. Importance" not in last
+    assert first.startswith("First open: [section 2. Importance](01_pruning.ipynb#cell-id=")
+    assert start_page.next_step(mine)[1] in last
 
 
 def test_a_notebook_without_ids_of_cells_has_a_link_without_a_place(mine):
