@@ -16,6 +16,7 @@ from pathlib import Path
 
 from nnopt_lab.course.cards import ACCENTS, FONT, Card
 from nnopt_lab.course.cell_runs import stopped_run, watch
+from nnopt_lab.course.needed_cells import needed_cells
 from nnopt_lab.course.spoken_errors import spoken_card
 from nnopt_lab.workbench.language import _
 
@@ -32,18 +33,31 @@ def load_ipython_extension(shell) -> None:
 
 @dataclass(frozen=True, repr=False)
 class SkippedCard(Card):
-    """Says which name is not defined yet; in JupyterLab, with a button that runs what is missing."""
+    """Says which name is not defined yet; in JupyterLab, with buttons that run what is missing.
+
+    Attributes:
+        needed: the ids of the cells that this one needs, if they are known and not all that are above.
+    """
+
+    needed: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
-        style = (
-            f"margin:8px 0 2px;padding:4px 12px;border:0;border-radius:4px;cursor:pointer;color:#fff;"
-            f"background:{ACCENTS['neutral']};{FONT}"
-        )
-        button = (
-            f'<button type="button" data-commandlinker-command="{COMMAND}" style="{style}">'
-            f"{html.escape(_('Run the cells above and this one'))}</button>"
-        )
-        return super()._repr_html_().removesuffix("</div>") + button + "</div>"
+        buttons = [_button(_("Run the cells above and this one"), {})]
+        if self.needed:
+            buttons.insert(0, _button(_("Run only what this cell needs"), {"cells": self.needed}))
+        return super()._repr_html_().removesuffix("</div>") + " ".join(buttons) + "</div>"
+
+
+def _button(text: str, arguments: dict) -> str:
+    style = (
+        f"margin:8px 0 2px;padding:4px 12px;border:0;border-radius:4px;cursor:pointer;color:#fff;"
+        f"background:{ACCENTS['neutral']};{FONT}"
+    )
+    given = html.escape(json.dumps(arguments))
+    return (
+        f'<button type="button" data-commandlinker-command="{COMMAND}" data-commandlinker-args="{given}" '
+        f'style="{style}">{html.escape(text)}</button>'
+    )
 
 
 def skipped_card(name: str, cell_id: str, cells: list[dict]) -> SkippedCard | None:
@@ -58,9 +72,10 @@ def skipped_card(name: str, cell_id: str, cells: list[dict]) -> SkippedCard | No
     if cell_id not in ids:
         return None
     above = cells[: ids.index(cell_id)]
-    sources = ("".join(cell.get("source", "")) for cell in above if cell.get("cell_type") == "code")
+    sources = ["".join(cell.get("source", "")) for cell in above if cell.get("cell_type") == "code"]
     if not any(name in _defined(source) for source in sources):
         return None
+    needed = needed_cells(cell_id, cells) or []
     return SkippedCard(
         _("`{name}` is not defined yet", name=name),
         "quiet",
@@ -68,6 +83,7 @@ def skipped_card(name: str, cell_id: str, cells: list[dict]) -> SkippedCard | No
             _("This kernel is new, or a cell was left out: a cell above defines `{name}`, and has not run.", name=name),
             _("Run the cells above first (menu Run ▸ Run All Above Selected Cell), then this one."),
         ),
+        needed=tuple(needed) if len(needed) < len(sources) else (),
     )
 
 

@@ -52,6 +52,19 @@ def test_a_cell_that_runs_first_in_a_new_kernel_says_what_it_needs_and_a_button_
     assert opened.errors == []
 
 
+def test_a_cell_in_a_new_kernel_can_run_only_what_it_needs(lab, workspace, tmp_path):
+    sources = ("import math", "print('long training')", "radius = 2", "print(math.pi * radius)")
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / f"{tmp_path.name}.ipynb")
+    opened = lab(f"{tmp_path.name}.ipynb")
+    opened.page.locator(".jp-CodeCell .cm-content").last.click()
+    opened.page.keyboard.press("Control+Enter")
+    opened.page.get_by_role("button", name="Run only what this cell needs").click()
+    opened.outputs("6.28").wait_for()
+    assert opened.outputs("long training").count() == 0 and opened.errors == []
+
+
 def test_the_card_of_a_lesson_with_points_leads_to_the_open_section(lab, workspace):
     name = "06_few_bits"
     first = next(iter(exercises(name).values()))

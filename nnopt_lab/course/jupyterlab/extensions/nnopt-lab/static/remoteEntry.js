@@ -58,8 +58,12 @@
     }
   };
 
-  // The button under a cell that needs a cell above it which has not run (skipped_cells.py).
-  const runAboveAndThis = async commands => {
+  // The buttons under a cell that needs a cell above it which has not run (skipped_cells.py). A cell that the notebook
+  // has no more may have been needed.
+  const runAboveAndThis = async ({ commands, shell }, parts, { cells: ids = [] }) => {
+    const panel = shell.currentWidget, { widgets, activeCell } = panel.content;
+    const needed = widgets.filter(({ model }) => ids.includes(model.id));
+    if (ids.length && needed.length === ids.length) return parts.runCells(panel, [...needed, activeCell]);
     await commands.execute('notebook:run-all-above');
     await commands.execute('notebook:run-cell');
   };
@@ -144,7 +148,7 @@
       document.addEventListener('focusin', noteBox);
       app.commands.addCommand('nnopt-lab:run-above-and-this', {
         label: 'Run the cells above and this one',
-        execute: () => runAboveAndThis(app.commands)
+        execute: given => runAboveAndThis(app, parts, given)
       });
       app.commands.addCommand('nnopt-lab:stop-others', {
         label: 'Stop the idle kernels of other lessons',
@@ -155,6 +159,7 @@
         createNew: (panel, context) => {
           keepClean(context);
           parts.openWhenEdited(panel);
+          parts.saveInTurn(context);
           context.ready.then(() => tellLanguage(panel.node, context.model.cells.get(0).sharedModel.getSource(), parts.HAN))
             .catch(() => {});
           returnToPlace(panel, context).catch(() => {}); // the notebook may be damaged, or closed at once
