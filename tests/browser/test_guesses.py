@@ -73,7 +73,7 @@ def test_a_guess_needs_no_code_and_its_form_says_only_what_the_prose_does_not(la
     assert alone.get_by_role("button", name="Make your guess").is_hidden()
     page.page.keyboard.type("2")
     page.page.keyboard.press("Enter")
-    alone.get_by_text("2×. Now measure.").wait_for()
+    alone.get_by_text("2×. Now measure.").first.wait_for()
     alone.get_by_role("button", name="Code").press("Enter")
     assert alone.locator(".cm-content").is_visible()
     assert read(workspace)["predictions"]["alone"]["guess"] == 2 and page.errors == []

@@ -10,8 +10,9 @@ const NAME = 'nnopt-name'; // class of what such a form, and its strip, need not
 const wordsOf = cell => cell?.model?.getMetadata('guesses');
 
 const isTold = ({ widgets }, cell) => {
-  const place = widgets.indexOf(cell);
-  return widgets[place - 1]?.model.type === 'markdown' && !wordsOf(widgets[place + 1]);
+  const place = widgets.indexOf(cell), above = widgets[place - 1]?.model;
+  const paragraph = above?.type === 'markdown' && above.sharedModel.getSource().trim().split(/\n\s*\n/).pop();
+  return /[?？]/.test(paragraph || '') && !wordsOf(widgets[place + 1]);
 };
 
 const parts = (panel, cell, words) => {
