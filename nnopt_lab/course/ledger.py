@@ -10,6 +10,8 @@ from nnopt_lab.workbench.language import _, counted, translated
 
 FARTHEST = 1e6  # of guess ÷ measured, on the plot
 LONGEST_NAME = 64
+FINEST = 2  # decimals of percent and points: 10,000 test pictures can't show more
+ENOUGH = 3  # guesses, before anything is said about all of them: one or two prove nothing
 
 
 @dataclass
@@ -44,7 +46,7 @@ class Prediction:
     @property
     def is_in_points(self) -> bool:
         """Whether the unit is percent or points: such numbers differ by points, not by a factor."""
-        return self.unit.split(" ")[0] in ("%", "points")
+        return in_points(self.unit)
 
     @property
     def is_inside(self) -> bool:
@@ -88,7 +90,13 @@ class Ledger:
             _("{name}: guessed {guess}, measured {measured}", name=translated(name), **_numbers(p))
             for name, p in self.made.items()
         ]
-        return "\n".join([_heading(), *lines, self.summary])
+        return "\n".join([_heading(), *lines, self._ending])
+
+    @property
+    def _ending(self) -> str:
+        if len(self.made) >= ENOUGH:
+            return self.summary
+        return _("From {count} guesses on, a summary and a chart follow here.", count=ENOUGH)
 
     @property
     def summary(self) -> str:
@@ -111,10 +119,14 @@ class Ledger:
         return _("; ").join(told)
 
     def plot(self):
-        """Draw guess ÷ measured on a log axis, one row per guess; a matplotlib Figure, or None without ratios."""
+        """Draw guess ÷ measured on a log axis, one row per guess.
+
+        Returns:
+            A matplotlib Figure, or None if there are too few guesses, or no ratios.
+        """
         from nnopt_lab.workbench import plots
 
-        if all(p.ratio is None for p in self.made.values()):
+        if len(self.made) < ENOUGH or all(p.ratio is None for p in self.made.values()):
             return None
         with plots.language_of_figures():
             return self._drawn()
@@ -167,19 +179,28 @@ class Ledger:
     def _repr_html_(self) -> str:
         if not self.made:
             return f"<div>{self!r}</div>"
-        left, colors = 'style="text-align:left"', self._colors()
+        left, right = (f'style="text-align:{side}"' for side in ("left", "right"))
+        colors = self._colors()
         rows = "".join(
             f'<tr><td {left}><span style="color:{colors[p.lesson]}">●</span> {html.escape(p.lesson[:2])}</td>'
             f"<td {left}>{inline(translated(name))}</td>"
-            f"<td>{html.escape(in_unit(p.guess, p.unit))}</td><td>{html.escape(in_unit(p.measured, p.unit))}</td>"
-            f"<td>{'–' if p.ratio is None else f'{p.ratio:.2f}'}</td><td {left}>{p.verdict}</td></tr>"
+            f"<td {right}>{html.escape(in_unit(p.guess, p.unit))}</td>"
+            f"<td {right}>{html.escape(in_unit(p.measured, p.unit))}</td>"
+            f"<td {right}>{'–' if p.ratio is None else f'{p.ratio:.2f}'}</td><td {left}>{p.verdict}</td></tr>"
             for name, p in self.made.items()
         )
         heads = "".join(
-            f'<th scope="col" {left}>{head}</th>'
-            for head in (_("lesson"), _("prediction"), _("guess"), _("measured"), _("guess ÷ measured"), "")
+            f'<th scope="col" {side}>{head}</th>'
+            for side, head in (
+                (left, _("lesson")),
+                (left, _("prediction")),
+                (right, _("guess")),
+                (right, _("measured")),
+                (right, _("guess ÷ measured")),
+                (left, ""),
+            )
         )
-        return f"<div>{_heading()}</div><table><tr>{heads}</tr>{rows}</table><div>{html.escape(self.summary)}</div>"
+        return f"<div>{_heading()}</div><table><tr>{heads}</tr>{rows}</table><div>{html.escape(self._ending)}</div>"
 
     def _colors(self) -> dict[str, str]:
         """A colour per lesson; neighbours differ, and the lesson's number distinguishes those that share a colour."""
@@ -194,9 +215,14 @@ def ledger_of(contents: dict) -> Ledger:
     return Ledger({name: Prediction(**entry) for name, entry in contents["predictions"].items()})
 
 
+def in_points(unit: str) -> bool:
+    """Whether a unit is percent or points."""
+    return unit.split(" ")[0] in ("%", "points")
+
+
 def in_unit(value: float, unit: str) -> str:
     """A number with its unit, such as "2.5 ms" or "2.5×", or alone if it has none."""
-    return with_unit(figure(value), unit)
+    return with_unit(figure(round(value, FINEST) if in_points(unit) else value), unit)
 
 
 def with_unit(number: str, unit: str) -> str:
@@ -207,7 +233,7 @@ def with_unit(number: str, unit: str) -> str:
 
 
 def _points(difference: float) -> str:
-    return f"{difference:.1f}" if difference >= 0.1 else f"{difference:.2g}"
+    return f"{difference:.1f}" if difference >= 0.1 else f"{difference:.1g}"
 
 
 def _numbers(p: Prediction) -> dict[str, str]:
@@ -223,8 +249,10 @@ def figure(value: float) -> str:
     return (f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}").replace("-", "−")
 
 
-def figures(*values: float) -> list[str]:
+def figures(*values: float, unit: str = "") -> list[str]:
     """Numbers to compare, with equally many decimals: three digits for the largest, without needless zeros."""
+    if in_points(unit):
+        values = tuple(round(value, FINEST) for value in values)
     largest = max(map(abs, values))
     if not 1e-4 <= largest < math.inf:
         return [figure(value) for value in values]

@@ -69,7 +69,7 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
     _store(name, entry)
     if entry.counts and name in _to_fix:
         _to_fix.pop(name)(_fixed(name, entry))
-    number, lowest, highest = figures(measured, low, high)
+    number, lowest, highest = figures(measured, low, high, unit=entry.unit)
     result, reason = with_unit(number, entry.unit), (translated(because),) if because else ()
     if high > low:
         result = _("{measured} (interval {low} to {high})", measured=result, low=lowest, high=highest)

@@ -25,7 +25,7 @@ def picture(made: Prediction) -> str:
     # An axis that ended at the numbers would make a good guess look far away; one of accuracies ends at 100 %.
     is_high = made.unit.startswith("%") and min(numbers) > 50 and max(numbers) <= 100
     axis, unit = Axis(numbers, 100.0 if is_high else 0.0), _short(made.unit)
-    values = (figure(made.guess), figures(made.measured, made.low, made.high)[0])
+    values = (figure(made.guess), figures(made.measured, made.low, made.high, unit=made.unit)[0])
     rows = enumerate(zip((_("guess"), _("measured")), values, strict=True), 1)
     texts = "".join(
         f'<span style="grid-area:{row}/1">{html.escape(name)}</span><span style="grid-area:{row}/3;text-align:right;'

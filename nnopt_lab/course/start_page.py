@@ -14,14 +14,13 @@ from pathlib import Path
 
 from nnopt_lab.course import last_work, record
 from nnopt_lab.course.exercises import earned_points, lesson_points
-from nnopt_lab.course.ledger import Ledger, ledger_of
+from nnopt_lab.course.ledger import ENOUGH, Ledger, ledger_of
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.open_section import open_section, section_of
 from nnopt_lab.course.workspace import NEW, NEWER, START_PAGE, UPDATED, edition_folder, is_unchanged, write_atomically
 from nnopt_lab.workbench.language import _, counted, labelled, translated
 
 BAR = 10  # characters, where a page can't draw bars
-ENOUGH = 3  # guesses, before the page says how good they are
 
 
 @dataclass

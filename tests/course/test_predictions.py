@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import re
 
 import ipywidgets as widgets
 import pytest
@@ -136,7 +137,7 @@ def test_a_box_without_a_kernel_is_its_whole_question_as_text_and_as_a_card(name
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda bundle, **more: shown.append((bundle, more)))
     box = predict(name)
-    assert repr(box) == f"▸ Predict: {name}?\n  Run this cell to guess."
+    assert repr(box) == f"▸ Predict: {name}\n  Run this cell to guess."
     box._ipython_display_()
     ((bundle, more),) = shown
     assert more["raw"] and more["display_id"] and bundle[VIEW]["model_id"] == box.model_id
@@ -335,11 +336,11 @@ def test_a_very_wide_interval_praises_nobody():
     for name, low, high in (("narrow", 1.9, 2.1), ("wide", 0.5, 3.5)):
         predict(name, 2)
         reveal(name, 2, low, high)
-    assert "1 of 2 guesses inside the measured interval; 1 too noisy to judge" in repr(ledger())
+    assert "1 of 2 guesses inside the measured interval; 1 too noisy to judge" in ledger().summary
     assert "too noisy to judge" in ledger()._repr_html_()
 
 
-@pytest.mark.parametrize("count", [1, 60])
+@pytest.mark.parametrize("count", [3, 60])
 def test_a_ledger_of_any_length_has_a_row_per_guess_in_the_lessons_order_and_colours(count):
     lessons = [f"{i % 5:02d}_l" for i in range(count)]
     full = Ledger({f"<b>{i}</b> " * 20: Prediction(lessons[i], "×", 1.0 + i, 2.0, 1.9, 2.1) for i in range(count)})
@@ -353,11 +354,29 @@ def test_a_ledger_of_any_length_has_a_row_per_guess_in_the_lessons_order_and_col
 
 
 def test_a_ledger_of_nothing_but_zeros_and_negative_guesses_has_no_plot():
-    for name, guess in (("a", 0), ("b", -2)):
+    for name, guess in (("a", 0), ("b", -2), ("c", -1)):
         predict(name, guess)
         reveal(name, 1)
     assert ledger().plot() is None and ledger()._repr_png_() is None
-    assert repr(ledger()).endswith("2 guesses")
+    assert repr(ledger()).endswith("3 guesses")
+
+
+def test_one_guess_or_two_have_a_table_but_no_summary_and_no_chart():
+    for name in "abc":
+        assert ledger().plot() is None and "guesses inside" not in ledger()._repr_html_()
+        predict(name, 2)
+        reveal(name, 2)
+        few = "From 3 guesses on, a summary and a chart follow here."
+        assert (few in ledger()._repr_html_()) == (few in repr(ledger())) == (name != "c")
+    assert ledger().plot() is not None and "3 of 3 guesses inside" in ledger()._repr_html_()
+
+
+@pytest.mark.parametrize("unit", ["points", "%"])
+def test_accuracies_have_at_most_two_decimals(unit):
+    predict(NAME, 0.123456, unit=unit)
+    lines = reveal(NAME, 0.0, -0.01923, 0.01923).lines
+    assert "0.00 " in lines[0] and "−0.02 to 0.02" in lines[0] and "0.12 " in lines[1]
+    assert not re.search(r"\d\.\d{3}", " ".join(lines))
 
 
 @pytest.mark.parametrize(
@@ -395,7 +414,7 @@ def test_inside_is_said_exactly_if_the_guess_is_inside(guess, measured, widths):
     assert ("too noisy to judge" in line) == noisy
     assert ("too low" in line) == (guess < low) and ("too high" in line) == (guess > high)
     inside = int(low <= guess <= high and not noisy)
-    assert ("1 of 1 guesses inside" in repr(ledger())) == bool(inside)
+    assert ("1 of 1 guesses inside" in ledger().summary) == bool(inside)
 
 
 def test_predictions_of_all_lessons_are_in_one_ledger(noted):

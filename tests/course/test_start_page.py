@@ -10,6 +10,7 @@ import pytest
 from nnopt_lab.course import calls, last_work, session, start_page
 from nnopt_lab.course.calls import check, question
 from nnopt_lab.course.exercises import cell_id, exercises, lesson_points, questions
+from nnopt_lab.course.ledger import ENOUGH
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.predictions import predict, reveal
 from nnopt_lab.course.record import note_attempt
@@ -224,7 +225,7 @@ def test_predictions_are_summed_up(mine):
         reveal(name, 2, 1.9, 2.1)
         write(mine)
         told = f"{count} guess{'es' if count > 1 else ''} compared so far." in page(mine)
-        assert told == (count < start_page.ENOUGH)  # one guess proves nothing
+        assert told == (count < ENOUGH)  # one guess proves nothing
     assert "Your predictions: 3 of 3 guesses inside the measured interval" in page(mine)
 
 

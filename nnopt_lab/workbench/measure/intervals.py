@@ -26,9 +26,19 @@ class Interval:
     confidence: float
 
     def __str__(self) -> str:
-        form = f".{decimals(self.estimate, self.low, self.high)}f"
+        form = f".{self._decimals()}f"
         middle, low, high = (number(value, form) for value in (self.estimate, self.low, self.high))
         return f"{middle} ({100 * self.confidence:g} % interval {low} to {high})"
+
+    def _decimals(self) -> int:
+        return decimals(self.estimate, self.low, self.high)
+
+
+class PointsDifference(Interval):
+    """Difference of two accuracies in points; written with at most two decimals: 10,000 pictures can't show more."""
+
+    def _decimals(self) -> int:
+        return min(2, super()._decimals())
 
 
 class Ratio(Interval):
@@ -81,7 +91,7 @@ def median_interval(values, confidence: float = 0.95) -> Interval:
     return Interval((values[(n - 1) // 2] + values[n // 2]) / 2, values[k - 1], values[n - k], confidence)
 
 
-def proportion_difference(correct_a: Tensor, correct_b: Tensor, confidence: float = 0.95) -> Interval:
+def proportion_difference(correct_a: Tensor, correct_b: Tensor, confidence: float = 0.95) -> PointsDifference:
     """Compute the accuracy of b minus the accuracy of a on the same pictures, in percentage points.
 
     Only the pictures on which the two disagree carry information about the difference. The interval is Wald's for
@@ -107,7 +117,7 @@ def proportion_difference(correct_a: Tensor, correct_b: Tensor, confidence: floa
     error = math.sqrt(gained + lost + 1 - (gained - lost) ** 2 / (n + 2)) / (n + 2)
     reach = NormalDist().inv_cdf((1 + confidence) / 2) * error
     low, high = max(centre - reach, -1), min(centre + reach, 1)
-    return Interval(100 * (gained - lost) / n, 100 * low, 100 * high, confidence)
+    return PointsDifference(100 * (gained - lost) / n, 100 * low, 100 * high, confidence)
 
 
 def mean_difference(values_a: Sequence[float], values_b: Sequence[float], confidence: float = 0.95) -> Interval:
