@@ -20,6 +20,7 @@ _MARKED = re.compile(  # a value behind a mark of `differences`: a string, a com
 )
 _SHORT = 90  # characters of a block that stands beside its label
 _GREY = "rgba(127,127,127,.14)"
+_WORDS = "word-break:normal;overflow-wrap:anywhere;"  # JupyterLab breaks a line of code anywhere, even inside a name
 
 WIDTH = "900px"  # at most, of cards, claims and forms, whatever their fonts; as wide as most figures
 
@@ -58,6 +59,12 @@ class Card:
     def __repr__(self) -> str:
         body = [f"  {line}" if isinstance(line, str) else _plain_block(*line) for line in self.lines]
         return "\n".join([f"{_MARKS[self.mood]} {self.title}", *body])
+
+    def _ipython_display_(self) -> None:
+        """Show it without an execution number, as a card with a button, so that a verdict's place never changes."""
+        from IPython.display import display
+
+        display({"text/plain": repr(self), "text/html": self._repr_html_()}, raw=True)
 
     def _repr_html_(self) -> str:
         accent = ACCENTS[self.mood]
@@ -115,7 +122,7 @@ def _block(label: str, text: str) -> str:
     if label and "\n" not in text and len(text) < _SHORT:
         return (
             '<div style="margin-top:4px;display:flex;align-items:baseline"><span style="flex:0 0 8em;font-size:90%">'
-            f'{inline(label)}</span> <span><code style="background:{_GREY};color:inherit">{_code(text)}</code>'
+            f'{inline(label)}</span> <span><code style="{_WORDS}background:{_GREY};color:inherit">{_code(text)}</code>'
             "</span></div>"
         )
     caption = f'<div style="margin-top:6px;font-size:90%">{inline(label)}</div>' if label else ""

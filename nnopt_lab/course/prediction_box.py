@@ -26,7 +26,7 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
     import ipywidgets as widgets
 
     shown, answer = translated(name), widgets.HTML()
-    unanswered = Card(_("Predict: {name}?", name=shown), "neutral", (_("Run this cell to guess."),))
+    unanswered = Card(_("Predict: {name}", name=shown), "neutral", (_("Run this cell to guess."),))
     static = widgets.HTML(_dom_classes=[CURRENT], layout={"display": "none"})  # seen only in a saved notebook
 
     def read(typed: str) -> None:
@@ -53,7 +53,7 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
     static.value = unanswered._repr_html_()
     if committed is not None:
         accept(committed)
-    label = widgets.HTML(_("<b>Predict:</b> {name}?", name=inline(shown)), _dom_classes=[NAME])
+    label = widgets.HTML(_("<b>Predict:</b> {name}", name=inline(shown)), _dom_classes=[NAME])
     made = form([label, row, answer, static], committed or unanswered)
     made.fix = fix
     return made

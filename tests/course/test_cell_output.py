@@ -69,7 +69,7 @@ def test_each_card_is_shown_once(run, name, count):
 
 def test_cards_boxes_and_claims_of_one_cell_are_all_shown_in_their_order(run):
     texts, _, _ = run
-    kinds = ["Hint 1", "Question", "Predict: a?", "Measured: a"]
+    kinds = ["Hint 1", "Question", "Predict: a", "Measured: a"]
     found = [next(kind for kind in kinds if kind in text) for text in texts["many kinds"] if "✔ b" not in text]
     assert found == kinds
     assert texts["nothing"] == ["3"]
