@@ -108,3 +108,8 @@ def test_results_that_hardly_vary_prove_nothing():
 def test_results_that_vary_less_than_the_tolerance_prove_nothing():
     tiny = exercise(lambda x: x, one_number, wrong_answers=(WrongAnswer(lambda x: x / 1e9, "Too small."),))
     assert "Too small." not in examine(tiny, lambda x: x * x, SEEDS).mistake
+
+
+def test_an_endless_result_is_only_wrong():
+    pair = exercise(lambda x: [x, 2 * x], one_number)
+    assert examine(pair, lambda x: iter(int, 1), SEEDS).state == "failed"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from nnopt_lab.course.differences import agree
+from nnopt_lab.course.differences import agree, count_values
 from nnopt_lab.course.display import ignoring_faults
 
 
@@ -92,11 +92,15 @@ def flat(value, wanted) -> tuple[Tensor, Tensor]:
     Raises:
         Exception: they have different structures, or other values than numbers.
     """
+    if count_values(value, size(wanted) + 1) != count_values(wanted, size(wanted) + 1):  # a view may claim any shape
+        raise ValueError("other numbers")
     if isinstance(wanted, Tensor):
         if value.shape != wanted.shape or wanted.is_complex() or wanted.dtype == torch.bool:
             raise ValueError("other numbers")
         return value.detach().double().flatten(), wanted.detach().double().flatten()
     many = isinstance(wanted, (list, tuple))
+    if many and len(as_list(value)) != len(wanted):
+        raise ValueError("other numbers")
     got, its = (torch.tensor(list(v) if many else [v], dtype=torch.double) for v in (value, wanted))
     if got.shape != its.shape:
         raise ValueError("other numbers")
