@@ -183,7 +183,9 @@ def slider(name: str, low: float, high: float, value: float, step: float = 1, fo
     """
     whole = all(isinstance(number, int) for number in (low, high, value, step))
     kind, default = (widgets.IntSlider, "d") if whole else (widgets.FloatSlider, ".2f")
-    return kind(value=value, min=low, max=high, step=step, description=name, readout_format=format or default)
+    told = {"description": name, "readout_format": format or default}
+    # Else a press on the rail moves the handle, but a drag from there does not.
+    return kind(value=value, min=low, max=high, step=step, behavior="snap", **told)
 
 
 @contextmanager

@@ -65,6 +65,24 @@ def test_every_control_of_a_playground_has_a_name_and_a_slider_says_the_value_sh
     assert not [line for line in snapshot.splitlines() if line.strip(" -:") in ("slider", "radiogroup", "combobox")]
 
 
+@pytest.mark.parametrize("width", [1600, 1280, 700])
+def test_a_slider_follows_the_mouse_on_its_rail(lesson, width):
+    page = lesson.page
+    page.set_viewport_size({"width": width, "height": 900})
+    slider = lesson.outputs("pruned").last.get_by_role("slider", name="pruned", exact=True)
+    slider.scroll_into_view_if_needed()
+    rail = lesson.outputs("pruned").last.locator(".noUi-base").bounding_box()
+    at = [(rail["x"] + share * rail["width"], rail["y"] + rail["height"] / 2) for share in (0.2, 0.4, 0.6)]
+    page.mouse.click(*at[0])
+    page.wait_for_function("slider => slider.getAttribute('aria-valuetext') === '20%'", arg=slider.element_handle())
+    page.mouse.move(*at[0])
+    page.mouse.down()
+    for place in at[1:]:
+        page.mouse.move(*place, steps=5)
+    page.mouse.up()
+    page.wait_for_function("slider => slider.getAttribute('aria-valuetext') === '60%'", arg=slider.element_handle())
+
+
 def test_keys_in_a_control_are_no_shortcuts_of_the_notebook(lesson):
     page, playground = lesson.page, lesson.outputs("pruned").last
     cells = page.locator(".jp-Notebook .jp-Cell")
