@@ -375,6 +375,7 @@ ax.set(
     ylabel="validation accuracy, %",
     title="a single cut, no fine-tuning",
 )
+plots.percent_axis(ax.xaxis)
 plots.legend(fig)
 plots.finish(
     fig,
@@ -409,6 +410,7 @@ ax.set(
     ylabel="validation accuracy, %",
     title="one layer pruned, the others dense",
 )
+plots.percent_axis(ax.xaxis)
 plots.legend(fig)
 plots.finish(
     fig,
@@ -593,7 +595,7 @@ for ax in axes:
     for label, (name, color) in lines.items():
         plots.band(ax, places, sweep[name], label, color)
     plots.band(ax, places, flat, "dense, trained further", plots.REFERENCE)
-    ax.set_xticks(places, sweep["sparsities"])
+    ax.set_xticks(places, [f"{100 * share:g} %" for share in sweep["sparsities"]])
     ax.set(xlabel="share of weights removed", ylabel="test accuracy, %")
 axes[0].set(title="6 epochs of fine-tuning, except where noted", ylim=(45, 92))
 axes[1].set(title="enlarged", ylim=(88, 90.6))

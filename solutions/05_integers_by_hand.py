@@ -373,6 +373,7 @@ plots.curves(
     },
 )
 right.set(ylabel="share of weights that 4 bits round to 0", ylim=(0, 1.05))
+plots.percent_axis(right.yaxis)
 for ax in (left, right):
     ax.set_xlabel("the 32 filters of the first layer, sorted")
     plots.legend(ax)
@@ -474,15 +475,6 @@ claim(
     round(bits_per_weight(4, {"per": "channel"}) - 4, 2) == 0.02
     and round(bits_per_weight(4, {"per": "group", "group": 16}) - 4, 1) == 2,
 )
-
-# %% [markdown]
-# ### Playground
-#
-# Choose a layer, a number of bits and a granularity. For each granularity, find the number of bits at
-# which the accuracy of the whole network breaks down. Which single layer is to blame?
-
-# %%
-quantization_playground(net, pictures)
 
 # %% [markdown]
 # ## 3. Activations
@@ -895,12 +887,12 @@ pooled = nn.functional.max_pool2d(after.double(), 2).to(torch.uint8)
 # Plot: a picture on its way through the integers
 channel = 11  # a filter that shows much
 steps = {
-    "picture, uint8": q[0, 0],
-    f"sums of filter {channel}, int32": sums_of_one[channel, 0],
-    "requantised, ReLU, uint8": after[channel, 0],
-    "pooled, uint8": pooled[channel, 0],
+    "picture\nuint8": q[0, 0],
+    f"sums of filter {channel}\nint32": sums_of_one[channel, 0],
+    "requantised, ReLU\nuint8": after[channel, 0],
+    "pooled\nuint8": pooled[channel, 0],
 }
-fig, axes = plots.figure(ncols=4, height=2.5)
+fig, axes = plots.figure(ncols=4, height=2.7)
 for ax, (title, values) in zip(axes, steps.items(), strict=True):
     cmap = "RdBu_r" if values.min() < 0 else "gray"
     shown = plots.matrix(ax, values, title, cmap)
@@ -1293,6 +1285,15 @@ claim(
     "A product with a power of two is exactly a shift.",
     torch.equal(activations << exponents, activations * 2**exponents),
 )
+
+# %% [markdown]
+# ## 6. Playground
+#
+# Choose a layer, a number of bits and a granularity. For each granularity, find the number of bits at which the
+# accuracy of the whole network breaks down. Which single layer is to blame?
+
+# %%
+quantization_playground(net, pictures)
 
 # %% [markdown]
 # ## Summary

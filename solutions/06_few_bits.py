@@ -275,15 +275,6 @@ claim(
 )
 
 # %% [markdown]
-# ### Playground
-#
-# Choose how far the channels are scaled apart, and the number of bits. At which spread does the network
-# fail for each number of bits, and does equalisation always help?
-
-# %%
-equalization_playground(net, pictures)
-
-# %% [markdown]
 # ## 2. Biases, and which way to round
 #
 # **Bias correction** ([Nagel et al. 2019](https://arxiv.org/abs/1906.04721), section 4.2) is done here with a few
@@ -689,16 +680,16 @@ reveal(
 
 # %% tags=["fold", "nbval-ignore-output"]
 # Table: accuracy at 2 bits on both grids
+titles = {"min-max": "grid from the range", "lsq": "learned step"}
 rows = []
 for method, result in results.items():
     lost = measure.proportion_difference(result.correct, validated.correct)
-    rows.append([method, f"{result.accuracy:.1f} %", lost])
+    rows.append([titles[method], f"{result.accuracy:.1f} %", lost])
 display(Table(rows, ["method", "accuracy", "points lost against float"]))
 
 # %% tags=["fold"]
 # Plot: weights on two grids
 fig, axes = plots.figure(ncols=2, sharey=True)
-titles = {"min-max": "grid from the range", "lsq": "learned step"}
 ways = {"min-max": plots.GOLD, "lsq": plots.VIOLET}
 float_weights = net.classifier[0].weight.detach().flatten()
 for ax, (method, model) in zip(axes, trained.items(), strict=True):
@@ -1078,6 +1069,15 @@ claim(
     "compared with 16.",
     stochastic[-1] - stochastic[0] < 1.5,
 )
+
+# %% [markdown]
+# ## 5. Playground
+#
+# Choose how far the channels are scaled apart, as in section 1, and the number of bits. At which spread does the
+# network fail for each number of bits, and does equalisation always help?
+
+# %%
+equalization_playground(net, pictures)
 
 # %% [markdown]
 # ## Summary

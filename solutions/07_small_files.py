@@ -434,6 +434,7 @@ for ax, (name, counts), fixed in zip(axes, counted.items(), (3, 6), strict=True)
     shares = [count / sum(counts) for count in counts]
     ax.bar(range(len(counts)), shares, color=plots.PALE)
     ax.set(xlabel=labels[name], ylabel="share (grey)")
+    plots.percent_axis(ax.yaxis)
     with plots.style():
         bits = ax.twinx()
     bits.plot(huffman.code_lengths(counts), "o", color=plots.BLUE, markersize=4)
@@ -477,15 +478,6 @@ claim(
     ),
 )
 claim("The gaps lead back to the same positions.", restored.tolist() == places)
-
-# %% [markdown]
-# ### Playground
-#
-# Choose how much to prune and how many values to share, without any training. How small does the file
-# become before the accuracy breaks down?
-
-# %%
-compression_playground(net, pictures)
 
 # %% [markdown]
 # ## 5. The file
@@ -673,7 +665,7 @@ three_bits = sweep["bits"].index(3)
 
 # %% tags=["fold"]
 # Plot: accuracy over bytes and over zeros
-sparsities = [f"{sparsity:.0%}" for sparsity in sweep["sparsities"]]
+sparsities = [f"{100 * sparsity:.0f} %" for sparsity in sweep["sparsities"]]
 
 
 def spans(runs):
@@ -688,7 +680,7 @@ for place, bits in enumerate(sweep["bits"]):
     color = plots.PALETTE[place]
     plots.interval_line(left_ax, sizes, values, f"{bits} bits", color)
 for name, size in zip(sparsities, means["bytes"][:, 0], strict=True):
-    left_ax.annotate(name, (size, 91.1), ha="center", fontsize=8)
+    left_ax.annotate(name, (size, 91.1), ha="center", fontsize="small")
 plots.log_axis(left_ax.xaxis, [5_000, 10_000, 20_000])
 left_ax.set(xlabel="bytes of the file", ylabel="test accuracy, %", ylim=(84, 91.5))
 stages_shown = {
@@ -870,6 +862,15 @@ claim(
     "With eight bits, the file is 3.9 to 4 times smaller than with float32.",
     3.9 < float_bytes / bytes_at(8) < 4,
 )
+
+# %% [markdown]
+# ## 8. Playground
+#
+# Choose how much to prune and how many values to share, without any training. How small does the file become before
+# the accuracy breaks down?
+
+# %%
+compression_playground(net, pictures)
 
 # %% [markdown]
 # ## Summary

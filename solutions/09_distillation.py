@@ -193,7 +193,9 @@ for row, place in zip(axes, places, strict=True):
             color=plots.color_of("teacher"),
         )
         ax.set(ylim=(0, 1), title=f"T = {temperature}", ylabel="probability")
-        ax.set_xticks(range(10), pictures.classes, rotation=45, ha="right", fontsize=8)
+        ax.set_xticks(
+            range(10), pictures.classes, rotation=45, ha="right", fontsize="small"
+        )
 plots.finish(
     fig,
     "Three pictures with the teacher's probabilities: one tall bar at T = 1, smaller "
@@ -241,8 +243,8 @@ alike = torch.stack([warm[pictures.test.labels == c].mean(0) for c in range(10)]
 alike.fill_diagonal_(float("nan"))
 fig, ax = plots.figure(height=4.6)
 shown = ax.imshow(100 * alike, cmap="Blues")
-ax.set_xticks(range(10), pictures.classes, rotation=45, ha="right", fontsize=8)
-ax.set_yticks(range(10), pictures.classes, fontsize=8)
+ax.set_xticks(range(10), pictures.classes, rotation=45, ha="right", fontsize="small")
+ax.set_yticks(range(10), pictures.classes, fontsize="small")
 ax.set(
     xlabel="other class",
     ylabel="true class",

@@ -1053,7 +1053,7 @@ for place, (what, (when, attempt)) in enumerate(said.items()):
         (after, 0),
         xytext=(0, 10 + 16 * (place % 2)),
         textcoords="offset points",
-        fontsize=8,
+        fontsize="small",
         color=color,
     )
 ax.set(

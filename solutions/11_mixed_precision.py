@@ -228,11 +228,6 @@ plots.finish(
 # $2^{-24}$. (The saw teeth come from the gap that doubles.) int8 has no flat part. Its gap is the same everywhere, so
 # its relative error doubles whenever the number halves. That is why integers need a suitable scale, and floats usually
 # don't.
-#
-# Try it: type 0.1, 448 or 65536, and see what each format stores.
-
-# %%
-precision_playground()
 
 # %% [markdown]
 # ## 2. Rounding
@@ -1651,7 +1646,16 @@ claim(
 # it is smaller than about 0.6 points. Even weights *stored* in bf16 do well here, since most of this training uses
 # large learning rates; section 6 showed when they fail. Once nothing underflows and no update gets lost, choose formats
 # for speed and memory.
+
+# %% [markdown]
+# ## 8. Playground
 #
+# Type a number, such as 0.1, 448 or 65536, and see what each format stores.
+
+# %%
+precision_playground()
+
+# %% [markdown]
 # ## Summary
 #
 # This table combines what your machine measured with the recorded trainings:

@@ -150,7 +150,7 @@ class Ledger:
                 ax.plot(_plotted(p.ratio), row, "o", color=colors[p.lesson], markerfacecolor=fill, markersize=6)
             names = [textwrap.shorten(translated(name), LONGEST_NAME, placeholder=" …") for name in self.made]
             numbered = [f"{name}  {p.lesson[:2]}" for name, p in zip(names, self.made.values(), strict=True)]
-            ax.set_yticks(range(len(numbered)), numbered, fontsize=8)
+            ax.set_yticks(range(len(numbered)), numbered, fontsize="small")
             ax.set(xscale="log", ylim=(len(numbered) - 0.4, -0.6))
             low, high = ax.get_xlim()
             ax.set_xlim(min(low, 0.4), max(high, 2.5))  # otherwise a single good guess would fill the width

@@ -123,5 +123,5 @@ def _bars(ax, target, answer, classes) -> None:
     places = np.arange(len(classes))
     ax.bar(places - 0.2, target.numpy(), 0.4, color=plots.ORANGE, label="target")
     ax.bar(places + 0.2, answer.numpy(), 0.4, color=plots.BLUE, label="the student's output at T")
-    ax.set_xticks(places.tolist(), classes, rotation=40, ha="right", fontsize=8)
+    ax.set_xticks(places.tolist(), classes, rotation=40, ha="right", fontsize="small")
     ax.set(title="probability of each class", ylim=(0, 1))

@@ -143,7 +143,7 @@ def _neighbours(ax, x: float, held: float, name: str) -> None:
     at = min(max(x, low), high)
     ax.plot([at], [0], marker, color=plots.ORANGE, markersize=9, markeredgewidth=2, label=label)
     ax.set(yticks=[], title=f"{name}: neighbours", xlim=(low - width / 20, high + width / 20))
-    ax.set_xticks(marks, [f"{mark:.6g}".replace("-", "−") for mark in marks], fontsize=8)
+    ax.set_xticks(marks, [f"{mark:.6g}".replace("-", "−") for mark in marks], fontsize="small")
     ax.grid(False)
 
 

@@ -49,6 +49,7 @@ from nnopt_lab.workbench.plots.style import (
     finish,
     legend,
     log_axis,
+    percent_axis,
     reference_line,
     style,
 )
@@ -99,6 +100,7 @@ __all__ = [
     "marker_of",
     "matrix",
     "middle_low_high",
+    "percent_axis",
     "pictures",
     "png",
     "ramp",

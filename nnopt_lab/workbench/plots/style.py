@@ -193,6 +193,11 @@ def log_axis(axis: Axis, values=None, labels=None, base: float = 2) -> None:
     axis.minorticks_off()
 
 
+def percent_axis(axis: Axis) -> None:
+    """Write the ticks of an axis of shares from 0 to 1 as percentages: 0.5 is 50 %."""
+    axis.set_major_formatter(lambda share, place: f"{100 * share:.4g} %".replace("-", "−"))
+
+
 def round_values(low: float, high: float) -> list[float]:
     """1, 3, 10, 30 … between low and high; 1, 2, 5 … over less than two decades, powers of ten over more than four."""
     steps = (1, 2, 5) if high / low < 1e2 else (1, 3) if high / low < 1e4 else (1,)

@@ -153,6 +153,17 @@ class TestLogAxis:
             plots.log_axis(ax.xaxis, [1, 2], ["one"])
 
 
+def test_an_axis_of_shares_has_ticks_in_percent():
+    fig, ax = plots.figure()
+    ax.plot([0.5, 0.975], [0, 1])
+    ax.set_xticks([0.5, 0.975])
+    plots.percent_axis(ax.xaxis)
+    plots.percent_axis(ax.yaxis)
+    plots.finish(fig)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["50 %", "97.5 %"]
+    assert "100 %" in [label.get_text() for label in ax.get_yticklabels()]
+
+
 def test_a_reference_line_stands_or_lies_and_is_grey():
     fig, ax = plots.figure()
     plots.reference_line(ax, 2, "before")
