@@ -18,6 +18,7 @@ BADGE = (  # shape of a mark's box
 _MARKED = re.compile(  # a value behind a mark of `differences`: a string, a complex number, or one without a space
     r"[✗✓](?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\([^()]*\)|[^\s,\[\]()]+)"
 )
+_PAIR = re.compile(r"\w+ = [^\s,<]+")  # of a row of inputs, in which a line ends after a comma
 _SHORT = 90  # characters of a block that stands beside its label
 _GREY = "rgba(127,127,127,.14)"
 _WORDS = "word-break:normal;overflow-wrap:anywhere;"  # JupyterLab breaks a line of code anywhere, even inside a name
@@ -128,7 +129,7 @@ def _block(label: str, text: str) -> str:
     caption = f'<div style="margin-top:6px;font-size:90%">{inline(label)}</div>' if label else ""
     return (
         f'{caption}<pre style="margin:2px 0 0;padding:4px 8px;border-radius:3px;background:{_GREY};color:inherit;'
-        f'max-height:14em;overflow:auto">{_code(text)}</pre>'
+        f'{_WORDS}max-height:14em;overflow:auto">{_code(text)}</pre>'
     )
 
 
@@ -140,7 +141,8 @@ def _code(text: str) -> str:
         style = f"font-weight:bold;text-decoration:underline;color:inherit;background:{accent}55"
         parts += [html.escape(text[at : found.start()]), f'<mark style="{style}">{html.escape(found[0])}</mark>']
         at = found.end()
-    return "".join(parts) + html.escape(text[at:])
+    code = "".join(parts) + html.escape(text[at:])
+    return code if "\n" in text else _PAIR.sub(r'<span style="white-space:nowrap">\g<0></span>', code)
 
 
 def _plain_block(label: str, text: str) -> str:

@@ -2,6 +2,8 @@
 
 from html.parser import HTMLParser
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,3 +109,11 @@ def test_any_text_comes_back_from_its_html(text):
 )
 def test_emphasis_needs_no_space_beside_chinese_characters(text, shown):
     assert inline(text) == shown
+
+
+@pytest.mark.parametrize("count", [2, 20])
+def test_a_row_of_inputs_ends_its_lines_between_them_and_never_inside_a_name(count):
+    row = ", ".join(f"padding_{i} = {i}" for i in range(count))
+    page = Card("t", "bad", (("inputs", row),))._repr_html_()
+    assert page.count('white-space:nowrap">padding_') == count and "word-break:normal" in page
+    assert row in re.sub("<[^>]*>", "", page)
