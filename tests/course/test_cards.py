@@ -1,8 +1,7 @@
 """Cards: their text is shown as it is, in plain text and in HTML."""
 
-from html.parser import HTMLParser
-
 import re
+from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
