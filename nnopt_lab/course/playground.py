@@ -22,7 +22,7 @@ _FONT = "font-family:var(--jp-content-font-family,inherit);font-size:var(--jp-co
 # The delay keeps a quick redraw from flickering.
 _STYLE = (
     f"<style>.nnopt-figure img{{transition:opacity .1s .15s}}.{_BUSY} .nnopt-figure img{{opacity:.35}}"
-    f".{_BUSY} .nnopt-text::after{{content:'drawing …';font-weight:600}}"
+    f".{_BUSY} .nnopt-text::after{{content:'drawing …';font-weight:600;flex:none;margin-left:1em}}"
     f".nnopt-controls :is(label,.widget-label,select,input,.widget-readout){{{_FONT}!important}}"
     ".nnopt-controls.nnopt-controls>:is(.widget-inline-hbox,.nnopt-choice):not(.nnopt-goals){min-height:30px;"
     "align-items:center;margin:1px 0}.nnopt-controls .widget-label{height:auto;line-height:1.45}"
@@ -38,13 +38,17 @@ _STYLE = (
     ".nnopt-goals div>div{padding-left:1.8em;text-indent:-1.8em;margin-top:2px}"
     f".nnopt-goals b{{{BADGE}}}"
     f".nnopt-goals div:has(>small)>b{{color:#fff;background:{ACCENTS['good']}}}"
-    ".nnopt-goals small{font-size:.93em;opacity:.85}"
+    ".nnopt-goals :is(small,em){font-size:.93em;font-style:normal;opacity:.85}"
     f".nnopt-text.nnopt-text{{max-width:{WIDTH};height:auto;margin:8px 0}}"
     f".nnopt-text.nnopt-text>.widget-html-content{{line-height:1.45;{_FONT}}}"
     ".nnopt-text .widget-html-content:has(>span){display:flex;flex-wrap:wrap;gap:4px 24px}"
     ".nnopt-text span>i{display:none}</style>"
 )
 _reached: dict[str, str] = {}  # sentences by task: a goal stays ticked when its cell runs again
+
+
+class NotYet(str):
+    """What is said below a goal that a figure seems to reach but does not, until the next figure is drawn."""
 
 
 class Playground(widgets.VBox):
@@ -57,7 +61,7 @@ class Playground(widgets.VBox):
         draw: a function of the controls' values → (matplotlib Figure, text in HTML). The words of the figure say what
             there is to see, and the text says its numbers; readers who do not see the figure hear both. If there are
             goals, a third value has one sentence per goal, in the language in use, which says what was found if it is
-            reached with these values, else "".
+            reached with these values, else "" or a `NotYet`.
         goals: tasks for the learner, one sentence each, in the language in use. A goal that was reached once stays
             ticked as long as the kernel lives; `forget_goals()` unticks all.
         controls: widgets by the name of the argument of `draw`.
@@ -69,6 +73,7 @@ class Playground(widgets.VBox):
     def __init__(self, draw: Callable, goals: Sequence[str] = (), **controls: widgets.Widget):
         self._draw, self._tasks, self._controls = draw, goals, controls
         self.figure, self._summary = None, {}
+        self._not_yet: dict[str, str] = {}  # sentences by task
         self._pending = None
         self._text, self._picture = widgets.HTML(), widgets.HTML(layout={"overflow": "hidden"})
         self._text.add_class("nnopt-text")
@@ -111,13 +116,16 @@ class Playground(widgets.VBox):
         self._settings.value = how
 
     def _tick(self, found: Sequence[str] = ()) -> None:
+        self._not_yet.clear()
         for task, sentence in zip(self._tasks, found, strict=True):
-            if sentence:
+            if isinstance(sentence, NotYet):
+                self._not_yet[task] = sentence
+            elif sentence:
                 _reached.setdefault(task, sentence)
         self._show_goals()
 
     def _show_goals(self) -> None:
-        self._goals.value = "".join(map(_goal, self._tasks))
+        self._goals.value = "".join(_goal(task, self._not_yet.get(task, "")) for task in self._tasks)
 
     def _moved(self) -> None:
         try:
@@ -244,10 +252,12 @@ def _shown(control: widgets.Widget) -> str:
     return str(getattr(control, "label", control.value))  # of a list, the option's name
 
 
-def _goal(task: str) -> str:
+def _goal(task: str, not_yet: str) -> str:
     """A goal with its mark; what was found stands in a line below it, so that the goal can still be read."""
-    found = f"<br><small>{html.escape(_reached[task])}</small>" if task in _reached else ""
-    return f"<div><b>{'✔' if found else '☐'}</b> {html.escape(task)}{found}</div>"
+    if task in _reached:
+        return f"<div><b>✔</b> {html.escape(task)}<br><small>{html.escape(_reached[task])}</small></div>"
+    said = f"<br><em>{html.escape(not_yet)}</em>" if not_yet else ""
+    return f"<div><b>☐</b> {html.escape(task)}{said}</div>"
 
 
 def _row(text: str) -> str:

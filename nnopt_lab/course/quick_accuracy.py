@@ -26,6 +26,6 @@ def accuracy_on(pictures: data.Pictures, count: int = 500) -> Callable[[nn.Modul
     def accuracy(model: nn.Module) -> float:
         with inference(model):
             answers = model(inputs.to(device_of(model))).argmax(1)
-        return 100 * (answers.cpu() == some.labels).float().mean().item()
+        return 100 * int((answers.cpu() == some.labels).sum()) / len(some)  # in float32, 87.8 would be 87.79999
 
     return accuracy

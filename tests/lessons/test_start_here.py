@@ -1,5 +1,6 @@
 """Lesson 00: its exercises compared with torch and numpy, and its playground."""
 
+import html
 import re
 
 import numpy as np
@@ -11,7 +12,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from nnopt_lab.course.builder import to_notebook
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
-from nnopt_lab.lessons.start_here.playground import _goal, layer_playground
+from nnopt_lab.course.playground import forget_goals
+from nnopt_lab.lessons.start_here import playground as lesson_playground
+from nnopt_lab.lessons.start_here.playground import _pair, _Tried, layer_playground
+from nnopt_lab.workbench import measure
 from nnopt_lab.workbench.paths import root
 from tests.lessons.playgrounds import shown
 
@@ -44,13 +48,50 @@ def test_the_reference_agrees_with_another_library(id):
 
 
 @pytest.mark.parametrize(
-    ("last", "is_told"),
-    [((9, 2.0), True), ((9, 1.1), False), ((10, 9.0), False), ((99, 9.0), False), ((9, 0.5), False)],
+    ("last", "pair"),
+    [
+        ((9, 2.0), ("b", "a")),
+        ((99, 0.5), ("a", "b")),  # whichever of the two was tried last
+        ((9, 1.01), None),
+        ((10, 9.0), None),
+        ((99, 9.0), None),
+        ((9, 0.5), None),
+    ],
 )
-def test_the_playground_says_when_fewer_macs_clearly_take_longer(last, is_told):
-    assert _goal([(10, 1.0, "a"), (*last, "b")]) == (
-        "You found one: b does fewer MACs than a but takes longer." if is_told else ""
-    )
+def test_the_playground_sees_when_fewer_macs_take_longer(last, pair):
+    seen = {name: _Tried(None, None, *layer) for name, layer in {"a": (10, 1.0), "b": last}.items()}
+    assert _pair(seen) == pair
+
+
+@pytest.mark.parametrize(
+    ("again", "mark", "sentence"),
+    [
+        (
+            measure.Ratio(5.0, 4.0, 6.0, 0.95),
+            "✔",
+            "You found one: 16→32, 1×1, 16 px does fewer MACs than 16→32, 3×3, 16 px but takes longer.",
+        ),
+        (
+            measure.Ratio(0.9, 0.8, 1.1, 0.95),
+            "☐",
+            "16→32, 1×1, 16 px seemed slower than 16→32, 3×3, 16 px. Measured again in turns, it takes 0.90 times as "
+            "long (0.80 to 1.10), so that was noise.",
+        ),
+    ],
+)
+def test_a_pair_that_reaches_the_goal_in_the_figure_is_measured_again_and_ticked_or_explained(
+    monkeypatch, again, mark, sentence
+):
+    forget_goals()
+    monkeypatch.setattr(lesson_playground, "_pair", lambda seen: tuple(reversed(seen)) if len(seen) == 2 else None)
+    monkeypatch.setattr(measure, "ratio", lambda slow, fast: again)
+    playground = layer_playground()
+    shown(playground, kernel=1)
+    goals = html.unescape(playground.children[0].children[0].value)
+    assert f"<b>{mark}</b>" in goals and sentence in goals
+    shown(playground, kernel=5)
+    assert ("noise" in playground.children[0].children[0].value) is False
+    forget_goals()
 
 
 def test_the_playground_prices_a_convolution_and_keeps_those_before_it():

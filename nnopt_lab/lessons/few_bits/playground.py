@@ -142,7 +142,7 @@ def _broken(spread: int, bits: int, apart: float, equalised: float) -> str:
 
 
 def _by_filter(spread: int, bits: int, per: str, apart: float, before: float) -> str:
-    if per != "channel" or spread < APART or apart < before - CLOSE:
+    if per != "channel" or spread < APART or round(before - apart, 1) > CLOSE:
         return ""
     return _(
         "One grid per filter does it, because each filter has a range of its own: {apart} % at {bits} bits and a "
@@ -154,7 +154,7 @@ def _by_filter(spread: int, bits: int, per: str, apart: float, before: float) ->
 
 
 def _worse(bits: int, trained: float, equalised: float) -> str:
-    if equalised > trained - WORSE:
+    if round(trained - equalised, 1) < WORSE:
         return ""
     return _(
         "At {bits} bits, the equalised network has {equalised} %, and the network as trained {trained} %: equalisation "

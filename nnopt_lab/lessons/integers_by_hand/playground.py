@@ -123,7 +123,7 @@ def _rescued(bits: int, granularity: str, whole: float) -> str:
 
 
 def _forgiven(layer: str, bits: int, ratio: float, accuracy: float, before: float) -> str:
-    if ratio >= NOISY or accuracy <= before - SPARED:
+    if ratio >= NOISY or round(before - accuracy, 1) >= SPARED:
         return ""
     return _(
         "{layer} at {bits} bits has {ratio} dB, so the errors are nearly as large as the weights, and yet the accuracy "

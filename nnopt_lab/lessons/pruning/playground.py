@@ -52,7 +52,7 @@ def pruning_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
             fig,
             "Histograms of the weights before and after pruning, and a mask whose white dots are weights that stay.",
         )
-        lost, size = dense_accuracy - accuracy, measure.disk_bytes(plain)
+        lost, size = round(dense_accuracy - accuracy, 1), measure.disk_bytes(plain)  # as the text shows it
         found = [
             _collapse(method, sparsity, lost, accuracy),
             _by_chance(method, sparsity, lost, accuracy),

@@ -57,9 +57,9 @@ def compression_playground(model: nn.Module, pictures: data.Pictures) -> Playgro
             "A bar of the file's bytes, divided into values, positions, code books and tables, biases and shapes.",
             trained="x",
         )
-        lost = before - after
+        lost = round(before - after, 1)  # as the text shows it
         found = [
-            _tiny(zeros, bits, float_bytes / coded, lost),
+            _tiny(zeros, bits, round(float_bytes / coded), lost),
             _two_values(zeros, bits, lost),
             _mostly_positions(parts["positions"], parts["values"]),
         ]
@@ -78,12 +78,12 @@ def compression_playground(model: nn.Module, pictures: data.Pictures) -> Playgro
     )
 
 
-def _tiny(zeros: int, bits: int, times: float, lost: float) -> str:
+def _tiny(zeros: int, bits: int, times: int, lost: float) -> str:
     if times < TIMES or lost > SPARED:
         return ""
     return _(
         "{times} times smaller with {zeros} % zeros and {bits} bits, for {points} points and without any training.",
-        times=round(times),
+        times=times,
         zeros=zeros,
         bits=bits,
         points=f"{lost:.1f}",
