@@ -917,9 +917,7 @@ plots.finish(
 # torch's engines have to do a lot before they compute. Before a compiled program runs, its *guards* check that shapes,
 # layouts and modes are still those it was compiled for. Eager sends each of its ten operators through the *dispatcher*,
 # which chooses a kernel, and each allocates its result. A *runtime*, an engine without Python such as ONNX Runtime,
-# settles all this when it loads the network, so it needs a fraction of that time. Fewer bits shorten hardly any of it.
-# They shorten the arithmetic and the reading of weights, here the smaller part. So for small networks and single
-# pictures, choose the runtime first, use batches if you can wait, and think of int8 afterwards, for the bytes.
+# settles all this when it loads the network.
 
 # %% tags=["fold"]
 # Claims: one picture at a time
@@ -946,6 +944,10 @@ choice = "b"
 question("for_real.one_picture", choice)
 
 # %% [markdown]
+# Fewer bits shorten hardly any of the overhead. They shorten the arithmetic and the reading of weights, here the
+# smaller part. So for small networks and single pictures, choose the runtime first, use batches if you can wait, and
+# think of int8 afterwards, for the bytes.
+#
 # Compilation has a price of its own: seconds before the first picture.
 #
 # **Exercise (2 points).** Compute after how many batches an engine has made up for the time it took to build. For fewer
@@ -1069,7 +1071,7 @@ for size, color, shift in ((1, plots.SKY, -0.15), (256, plots.BLUE, 0.15)):
     over = {name: gain(name, "channels-last float32", size) for name in ready}
     plots.intervals(axes[0], over, color, label=f"batch {size}", shift=shift)
 plots.reference_line(axes[0], 1)
-axes[0].set(xlabel="times as fast as channels-last float32", xlim=(0, None))
+axes[0].set(xlabel="times as fast as\nchannels-last float32", xlim=(0, None))
 plots.bars(axes[1], {name: engine.bytes / 1024 for name, engine in ready.items()})
 axes[1].set(xlabel="file, KiB")
 plots.intervals(axes[2], lost, reference=0)

@@ -557,18 +557,18 @@ question(
 question(
     "convolutions.fold_when",
     points=1,
-    text="You fold the batch norms of a trained network into its convolutions. What happens to its accuracy?",
+    text="In which case can a batch norm *not* be folded into the convolution before it?",
     choices={
-        "a": "It falls a little; fine-tuning brings it back.",
-        "b": "Nothing: the network computes the same function, except for rounding.",
-        "c": "It rises: fewer layers mean less noise.",
+        "a": "The convolution has no bias.",
+        "b": "A ReLU stands between the two.",
+        "c": "The convolution is depthwise.",
     },
     answer="b",
     comments={
-        "a": "Nothing is approximated: in evaluation mode a batch norm is one factor and one constant per channel, and the "
-        "convolution can include both.",
-        "c": "There is no noise in evaluation mode: mean and variance are stored numbers.",
+        "a": "Then its bias is 0, and the folded convolution gets one: the constant that the batch norm adds.",
+        "c": "Each of its filters makes one channel, too, and can take over the channel's factor and constant.",
     },
-    explanation="In evaluation mode, mean and variance are stored, so a batch norm is a factor and a constant per channel. "
-    "After a convolution, both together are again a convolution. No other optimisation of this lesson is free.",
+    explanation="In evaluation mode, a batch norm is a factor and a constant per channel. Directly after a convolution, both "
+    "together are again a convolution. With a ReLU between them they are not: what the ReLU cuts off depends on the sign "
+    "before the factor and the constant are applied.",
 )

@@ -431,20 +431,20 @@ def remove_filters(weight1, bias1, weight2, kept):
 question(
     "pruning.masks_and_time",
     points=1,
-    text="90 % of a convolution's weights are masked to zero. How long does the same dense kernel take?",
+    text="The mask does not save time. What does it make smaller, if you change nothing else?",
     choices={
-        "a": "About a tenth of the time.",
-        "b": "About as long as before.",
-        "c": "Something in between: it skips some of the zeros.",
+        "a": "The file in which the network is saved.",
+        "b": "That file, once it is compressed.",
+        "c": "The memory that the network takes while it computes.",
     },
     answer="b",
     comments={
-        "a": "A dense kernel multiplies by zero as it does by any other number.",
-        "c": "Vector instructions compute 8 or 16 numbers at once, and no dense kernel checks whether one is zero.",
+        "a": "A zero takes four bytes in the file, like any other float32.",
+        "c": "Every tensor keeps its shape, and a zero takes four bytes in memory, too.",
     },
-    explanation="A dense kernel does the same multiplications whatever the numbers are. Zeros save something if the file "
-    "is compressed, if a kernel is made for them (sparse formats at high sparsity, 2:4 on some GPUs), or if whole filters "
-    "go, so that the tensors really shrink.",
+    explanation="A mask changes no shape, so the file and the memory keep their size. Compression finds the many equal "
+    "bytes. Zeros also save something if a kernel is made for them (sparse formats at high sparsity, 2:4 on some GPUs), or "
+    "if whole filters go, so that the tensors really shrink.",
 )
 question(
     "pruning.bits_of_2_4",
