@@ -23,15 +23,17 @@ _COLOR = "color:var(--jp-ui-font-color1,inherit)"
 _SECOND = "opacity:0.75;font-size:92%"
 # The sign below a table that is wider than the page. It is a picture: text would stay where a page drops styles.
 # Only there is the content (100%) wider than the frame (100cqw), and only then does the sign get a height, as padding,
-# because a padding's percentages are those of the width.
+# because a padding's percentages are those of the width. The picture is a mask before the theme's colour; it is a
+# gradient, which a page that drops masks drops as well.
 _ARROW = (
     "<svg xmlns='http://www.w3.org/2000/svg' width='110' height='18'><text x='108' y='13' text-anchor='end' "
-    "font-family='sans-serif' font-size='12' fill='#7a7a7a'>{}</text></svg>"
+    "font-family='sans-serif' font-size='12'>{}</text></svg>"
 )
 _SIGN = (
     "position:sticky;left:0;width:100%;width:100cqw;height:0;padding-top:0;"
     "padding-top:clamp(0px,calc((100% - 100cqw)*999),18px);"
-    "background:right top no-repeat url(&quot;data:image/svg+xml,{}&quot;)"
+    "background:linear-gradient(var(--jp-ui-font-color2,currentColor) 0 0);"
+    "mask:right top no-repeat url(&quot;data:image/svg+xml,{}&quot;)"
 )
 
 
