@@ -116,17 +116,19 @@ def _is_number(value) -> bool:
 
 
 def _in_unit(value, limits: list, text: str) -> str:
-    """A measured value with the unit that the claim's text writes behind its limit."""
+    """A measured value with the unit that the claim's text writes behind its limit.
+
+    A text such as "It costs less than 3 points." writes the limit −3 without its sign, and so its value's sign is
+    turned, too.
+    """
     if not _is_number(value):
         return _written(value, limits)
     for limit in filter(_is_number, limits):
-        if _stands_in(text, f"{abs(limit):g}", "points?"):
-            return with_unit(_written(value, limits), "points")
-        for scale in (1, 100):
-            if _stands_in(text, f"{scale * abs(limit):g}", "%"):
-                return with_unit(_written(scale * value, [scale * limit for limit in limits]), "%")
-        if _stands_in(text, f"{abs(limit):g}", "dB"):
-            return with_unit(_written(value, limits), "dB")
+        for unit, pattern, scale in (("points", "points?", 1), ("%", "%", 1), ("%", "%", 100), ("dB", "dB", 1)):
+            size = f"{scale * abs(limit):g}"
+            if _stands_in(text, size, pattern):
+                scale *= -1 if limit < 0 and f"−{size}" not in text else 1
+                return with_unit(_written(scale * value, [scale * limit for limit in limits]), unit)
     return _written(value, limits)
 
 
