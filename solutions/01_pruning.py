@@ -1023,7 +1023,7 @@ parts = {
 }
 timings = measure.latency(parts, after_conv1, rounds=12, budget_seconds=1)
 part = 1 / measure.ratio(timings["network"], timings["first ReLU and pooling"]).median
-print(f"The first ReLU and pooling take {part:.0%} of the network's time.")
+print(f"The first ReLU and pooling take {100 * part:.0f} % of the network's time.")
 
 # %% [markdown]
 # To be sure of halving the time, remove more. Keep three of every eight channels: at first this hurts, and one epoch of

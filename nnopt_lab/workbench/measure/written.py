@@ -49,8 +49,12 @@ def with_interval(value, spec: str = ".2f", unit: str = "") -> str:
 
 
 def times_as_fast(value) -> str:
-    """Format a `Ratio` in the shortest form, for tables, such as "2.19× (2.02–2.24)" or "31.0× (30.2–33.1)"."""
-    form = f".{min(2, decimals(value.estimate, value.low, value.high))}f"
+    """Format a `Ratio` in the shortest form, for tables, such as "2.19× (2.02–2.24)" or "31.0× (30.2–33.1)".
+
+    It has at most two decimals, unless it needs more for two digits, as in "0.042× (0.040–0.043)".
+    """
+    three, two = (decimals(value.estimate, value.low, value.high, digits=digits) for digits in (3, 2))
+    form = f".{max(min(2, three), two)}f"
     return f"{number(value.estimate, form)}× ({number(value.low, form)}–{number(value.high, form)})"
 
 
