@@ -76,4 +76,8 @@ def test_a_guess_needs_no_code_and_its_form_says_only_what_the_prose_does_not(la
     alone.get_by_text("2×. Now measure.").first.wait_for()
     alone.get_by_role("button", name="Code").press("Enter")
     assert alone.locator(".cm-content").is_visible()
-    assert read(workspace)["predictions"]["alone"]["guess"] == 2 and page.errors == []
+    assert read(workspace)["predictions"]["alone"]["guess"] == 2
+    page.save()
+    page.open("asked.ipynb")
+    alone.get_by_text("Run this cell to change your guess.").wait_for()
+    assert alone.get_by_role("button", name="Make your guess").is_visible() and page.errors == []

@@ -69,7 +69,7 @@ def test_a_question_that_is_not_answered_leaves_no_empty_output(lab, notebook):
     cell = page.page.locator(".jp-CodeCell").last
     cell.locator(".nnopt-strip").wait_for()
     assert cell.locator(".jp-Cell-outputWrapper").is_hidden()
-    cell.get_by_role("group", name="Your answer").get_by_text("a", exact=True).click()
+    cell.get_by_role("group", name="Your answer").get_by_role("button", name="a)").click()
     page.outputs("Wrong: a").get_by_text("Try again; it costs no points.").wait_for()
 
 

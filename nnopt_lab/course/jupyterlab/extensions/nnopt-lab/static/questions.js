@@ -5,6 +5,7 @@ import { givenAnswer, isNumber, plainNumber, withAnswer } from './answers.js';
 import { closeCode, codeButton } from './closed.js';
 import { codeCells, make, makeButton, runCells, stripOf } from './strips.js';
 
+const OPTIONS = 'nnopt-options', WORDED = 'nnopt-worded'; // class of a question's buttons, and once they have texts
 const ASKING = 'nnopt-asking'; // class of a cell with a strip, whose output needs no buttons of its own
 const READY = 'from nnopt_lab.course.calls import question'; // for a press before the lesson's first cell has run
 
@@ -19,9 +20,12 @@ const answer = async (panel, cell, literal) => {
   await runCells(panel, [cell]);
 };
 
-const letters = (asks, give) => asks.choices.map(letter => make('button', {
-  type: 'button', textContent: letter, ariaLabel: `${asks.label}: ${letter}`, onclick: () => give(`"${letter}"`)
-}));
+const letters = (asks, give) => {
+  const buttons = asks.choices.map(letter => make('button', {
+    type: 'button', value: letter, textContent: letter, onclick: () => give(`"${letter}"`)
+  }));
+  return [make('div', { className: OPTIONS }, ...buttons)];
+};
 
 const number = (asks, give) => {
   const placeholder = asks.placeholder ?? '';
@@ -48,7 +52,17 @@ const showGiven = (strip, given = '') => {
   strip.dataset.given = given;
   const box = strip.querySelector('input');
   if (box) box.value = given;
-  else for (const button of strip.querySelectorAll('button:not([aria-expanded])')) button.ariaPressed = String(button.textContent === given);
+  for (const button of strip.querySelectorAll(`.${OPTIONS} > button`)) button.ariaPressed = String(button.value === given);
+};
+
+// The options stand once on the page: the prose's list of them moves into the buttons.
+const showTexts = ({ widgets }, cell) => {
+  const options = cell.node.querySelector(`:scope > .nnopt-strip > .${OPTIONS}:not(.${WORDED})`);
+  if (!options) return;
+  const items = widgets[widgets.indexOf(cell) - 1]?.node.querySelectorAll('.nnopt-choices > li');
+  if (items?.length !== options.children.length) return; // not drawn yet, or the learner's own text
+  items.forEach((item, n) => options.children[n].replaceChildren(...item.cloneNode(true).childNodes));
+  options.classList.add(WORDED);
 };
 
 // Give every question of the open notebooks its strip, and show the answer that its code has.
@@ -60,6 +74,7 @@ export const offerAnswers = app => {
     if (!strip) continue;
     if (asks.code && !cell.node.classList.contains(ASKING)) closeCode(cell);
     cell.node.classList.add(ASKING);
+    showTexts(panel.content, cell);
     showGiven(strip, givenAnswer(cell.model.sharedModel.getSource(), idOf(cell)));
   }
 };
