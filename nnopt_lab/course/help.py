@@ -59,21 +59,21 @@ def box(card: HelpCard):
 
     id = card.exercise
     without_line = Card._repr_html_(replace(card, lines=card.lines[:-1]))
-    shown, folds = widgets.HTML(without_line), widgets.HTML(_folds(id))
+    shown, folds = widgets.HTML(without_line), widgets.HTML()
     static = widgets.HTML(_dom_classes=[CURRENT], layout={"display": "none"})  # seen only in a saved notebook
     button = widgets.Button(tooltip=_("Hints cost no points"), layout={"width": "auto", "align_self": "flex-start"})
     how = f'<div style="margin-top:6px;opacity:0.75">{_("Run this cell for a hint.")}</div>'
 
-    def update() -> None:
-        taken = _taken(id)
+    def update(newest_open: bool = False) -> None:
+        taken, hints = _taken(id), _folds(id, newest_open)
+        static.value = _within(without_line, hints, "" if taken >= HINTS else how)
         button.description = _("Hint {place} of {count}", place=taken + 1, count=HINTS)
         button.layout.display = "none" if taken >= HINTS else None
-        static.value = _within(without_line, folds.value, "" if taken >= HINTS else how)
+        folds.value = hints  # last, so that what is seen is also what would be saved
 
     def open_next(button) -> None:
         take_hint(id)
-        folds.value = _folds(id, newest_open=True)
-        update()
+        update(newest_open=True)
 
     update()
     button.on_click(open_next)

@@ -37,13 +37,13 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
         answer.value = f'<div role="alert" style="{FONT}">{inline(card.title)}</div>'
 
     def accept(card: Card) -> None:
-        answer.value = _lines(card)
-        button.description = _("Change my guess")
         again = _("Run this cell to change your guess.")
         static.value = replace(card, lines=(*card.lines, again))._repr_html_()
+        button.description = _("Change my guess")
+        answer.value = _lines(card)  # last, so that what is seen is also what would be saved
 
     def fix(card: Card) -> None:
-        answer.value, static.value = _lines(card), card._repr_html_()
+        static.value, answer.value = card._repr_html_(), _lines(card)
         row.layout.display = "none"
 
     typed = "" if guess is None else f"{guess:.15g}"
