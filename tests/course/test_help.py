@@ -142,7 +142,8 @@ def test_the_solution_speaks_the_language_in_use(chinese, monkeypatch):
         "bias is a bool, all other arguments are integers.": "方核卷积的参数量。"
     }
     monkeypatch.setattr("nnopt_lab.course.translation.catalogs.translations", lambda catalog: known)
-    assert '"""方核卷积的参数量。\n    """' in solution(EXERCISE) and SOLUTION in solution(EXERCISE)
+    told = solution(EXERCISE)
+    assert '"""方核卷积的参数量。\n\n    >>> ' in told and SOLUTION in told
     set_language("en")
     assert "Number of parameters" in solution(EXERCISE)
 
