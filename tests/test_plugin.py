@@ -51,7 +51,6 @@ def clone(tmp_path_factory):
     ("folder", "arguments", "module"),
     [
         (".", ["solutions/01_a.ipynb"], True),
-        (".", ["solutions/01_a.ipynb"], False),
         (".", [], False),
         ("solutions", ["01_a.ipynb"], False),
         ("tests", ["../solutions/01_a.ipynb", "-n", "1"], False),

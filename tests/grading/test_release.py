@@ -18,6 +18,7 @@ import pytest
 from nnopt_lab.course.checking import judge_answer
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.course.lesson import lessons
+from nnopt_lab.course.lesson_files import lesson_names
 from nnopt_lab.grading import kit_files, release
 from nnopt_lab.grading.batch import grade_all
 from nnopt_lab.grading.gradebook import Gradebook
@@ -40,7 +41,7 @@ def kit(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "kit"
-    write_kit(folder)
+    assert write_kit(folder) == lesson_names()
     return folder
 
 
@@ -307,10 +308,10 @@ def test_the_kit_works_as_a_clone_does(kit):
     assert "passed" in done.stdout
 
 
-def test_without_an_assignment_it_holds_every_lesson(tmp_path):
-    names = write_kit(tmp_path / "kit")
-    assert len(names) == len(list((root() / "notebooks").glob("*.ipynb")))
-    content = json.loads((tmp_path / "kit" / "notebooks" / f"{LESSON}.ipynb").read_text(encoding="utf-8"))
+def test_without_an_assignment_it_holds_every_lesson(whole):
+    every = [sorted(path.name for path in (folder / "notebooks").glob("*.ipynb")) for folder in (whole, root())]
+    assert every[0] == every[1]
+    content = json.loads((whole / "notebooks" / f"{LESSON}.ipynb").read_text(encoding="utf-8"))
     assert "nnopt" not in content["metadata"]
 
 
