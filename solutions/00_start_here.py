@@ -16,7 +16,7 @@
 # Before some measurements you make a guess.
 # Comparing it with the result is how you learn what really makes a network fast.
 
-# %% tags=["fold"]
+# %% tags=["fold", "side-by-side"]
 # Imports: where the names of this lesson come from
 import copy
 

@@ -13,7 +13,7 @@
 # tutorial that this course grew out of, and `MyNet` is its network. A trained `MyNet` ships with the course. *The
 # library* is `nnopt_lab`, the Python package that comes with the course.
 
-# %% tags=["fold"]
+# %% tags=["fold", "side-by-side"]
 # Imports: where the names of this lesson come from
 import copy
 import warnings

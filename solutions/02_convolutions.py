@@ -18,7 +18,7 @@
 # convolution slides over one channel (3×3, for example); a **filter** has one kernel per input channel and makes one
 # output channel. (The article says "fewer kernels" where it means fewer filters, and so do the plots.)
 
-# %% tags=["fold"]
+# %% tags=["fold", "side-by-side"]
 # Imports: where the names of this lesson come from
 import copy
 

@@ -13,7 +13,7 @@
 # `MyNet` is its network. The pictures are photographs of clothes in ten classes (Fashion-MNIST): 18,000 for training,
 # 2,000 for *validation*, that is, to choose between settings, and 10,000 for *testing*, that is, to report accuracy.
 
-# %% tags=["fold"]
+# %% tags=["fold", "side-by-side"]
 # Imports: where the names of this lesson come from
 import copy
 
