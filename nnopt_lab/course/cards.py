@@ -48,7 +48,8 @@ class Card:
         mood: "good", "bad", "neutral" or "quiet".
         lines: paragraphs; a (label, text) pair is shown as a labelled block of code.
         folds: (summary, line) pairs, each behind a triangle to click on; in HTML only.
-        picture: HTML below the title; the lines say the same in words.
+        picture: HTML below the title; the lines, or `in_words`, say the same in words.
+        in_words: paragraphs that say what the picture shows, where no HTML is shown.
     """
 
     title: str
@@ -56,9 +57,11 @@ class Card:
     lines: tuple[Line, ...] = ()
     folds: tuple[tuple[str, Line], ...] = ()
     picture: str = ""
+    in_words: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        body = [f"  {line}" if isinstance(line, str) else _plain_block(*line) for line in self.lines]
+        lines = (*self.in_words, *self.lines)
+        body = [f"  {line}" if isinstance(line, str) else _plain_block(*line) for line in lines]
         return "\n".join([f"{_MARKS[self.mood]} {self.title}", *body])
 
     def _ipython_display_(self) -> None:

@@ -27,12 +27,12 @@ def test_its_bugs_are_those_of_the_lesson():
 def test_lines_are_compared_without_telling_what_is_wrong():
     card = mark_bugs([10, 3, 4, 8])
     assert card.title == "Your lines hold 4 of the 13 bugs"  # 2 in line 4; 3, 7 and 8 in line 10
-    assert card.lines[0] == "Bugs that you have not marked are in these lines: 7, 11, 12, 15, 17, 18, 19."
-    assert card.lines[1] == "These of your lines have no bug: 3, 8." and "quant" not in repr(card)
+    assert card.in_words[0] == "Bugs that you have not marked are in these lines: 7, 11, 12, 15, 17, 18, 19."
+    assert card.in_words[1] == "These of your lines have no bug: 3, 8." and "quant" not in repr(card)
+    assert all(sentence in repr(card) for sentence in (*card.in_words, *card.lines))
+    assert card.lines == ("Now find out what is wrong in each.",)
     assert mark_bugs(NUMBERS).title == "Your lines hold 13 of the 13 bugs"
-    assert mark_bugs(line for bug in BUGS.values() for line in bug.lines).lines == (
-        "Now find out what is wrong in each.",
-    )
+    assert mark_bugs(line for bug in BUGS.values() for line in bug.lines).in_words == ()
 
 
 @pytest.mark.parametrize("lines", [[0], [22], [3.5], ["7"], "7", 40, None, [None], [[7]]])

@@ -47,8 +47,8 @@ def _compared(marked: set[int]) -> Card:
     if innocent:
         told.append(_("These of your lines have no bug: {lines}.", lines=_listed(innocent)))
     title = _("Your lines hold {count} of the {bugs} bugs", count=len(found(marked)), bugs=len(BUGS))
-    told.append(_("Now find out what is wrong in each."))
-    return Card(title, "neutral", tuple(told), picture=marked_program(marked))
+    closing = _("Now find out what is wrong in each.")
+    return Card(title, "neutral", (closing,), picture=marked_program(marked), in_words=tuple(told))
 
 
 def _listed(lines: list[int]) -> str:

@@ -6,8 +6,8 @@ from nnopt_lab.course.cards import ACCENTS, TINT, badge, inline
 from nnopt_lab.lessons.start_here.buggy_program import BUGS, NUMBERS, code
 from nnopt_lab.workbench.language import _, counted, spoken
 
-_ROW = "display:flex;flex-wrap:wrap;gap:0 1em;padding:1px 4px"  # a text that has no room beside its line is below
-_TEXT = "flex:1 1 16em;padding-left:1.8em"
+_ROW = "padding:1px 4px"
+_NOTE = "padding:0 0 2px 4em"  # below the code's first letter, in every line
 
 
 def found(marked: set[int]) -> dict[int, int]:
@@ -23,11 +23,11 @@ def marked_program(marked: set[int]) -> str:
         marked: numbers of lines.
     """
     rows = "".join(_row(line, *_said(line, marked)) for line in NUMBERS)
-    return f'<div style="margin:8px 0;font-size:90%;overflow-x:auto">{rows}</div>'
+    return f'<div style="margin:8px 0;overflow-x:auto">{rows}</div>'
 
 
 def _said(line: int, marked: set[int]) -> tuple[str, str]:
-    """A line's mood, "" for none, and the text beside it."""
+    """A line's mood, "" for none, and the note below it."""
     here = [number for number, bug in BUGS.items() if line in bug.lines]
     if line not in marked:
         missed = [n for n in here if BUGS[n].lines[0] == line and n not in found(marked)]
@@ -47,6 +47,7 @@ def _listed(bugs: list[int]) -> str:
 def _row(line: int, mood: str, text: str) -> str:
     tint = f";background:{ACCENTS[mood]}{TINT}" if mood else ""
     mark = badge(mood) if mood else '<span style="display:inline-block;width:1.5em"></span> '
-    written = f'<code style="white-space:pre;background:none;color:inherit">{line:2}  {html.escape(code(line))}</code>'
-    beside = f'<span style="{_TEXT}">{inline(text)}</span>' if text else ""
-    return f'<div style="{_ROW}{tint}"><span style="white-space:nowrap">{mark}{written}</span>{beside}</div>'
+    style = "white-space:pre;background:none;color:inherit;font-size:90%"
+    written = f'<code style="{style}">{line:2}  {html.escape(code(line))}</code>'
+    below = f'<div style="{_NOTE}">{inline(text)}</div>' if text else ""
+    return f'<div style="{_ROW}{tint}"><span style="white-space:nowrap">{mark}{written}</span>{below}</div>'
