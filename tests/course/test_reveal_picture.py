@@ -38,7 +38,7 @@ def test_every_number_lies_on_the_axis_and_a_larger_one_never_left_of_a_smaller(
     places = [float(axis.percent(number)[:-1]) for number in sorted(numbers)]
     assert all(0 <= place <= 100 for place in places) and places == sorted(places)
     ticks = axis.ticks()
-    assert len(ticks) <= 5 and all(0 <= float(axis.percent(tick)[:-1]) <= 100 for tick in ticks)
+    assert 2 <= len(ticks) <= 7 and axis.percent(ticks[0]) == "0.00%" and axis.percent(ticks[-1]) == "100.00%"
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,11 @@ def test_every_number_lies_on_the_axis_and_a_larger_one_never_left_of_a_smaller(
     [
         ((3, 5.71, 5.5, 5.85), False, [0, 2, 4, 6]),
         ((3, 2.85), False, [0, 1, 2, 3]),
-        ((0, 0), False, [-1, -0.5, 0, 0.5, 1]),
-        ((0.05, 3.2), True, [0.1, 0.3, 1, 3]),
-        ((1, 350, 20, 12000), True, [1, 100, 10000]),
-        ((-3, 55), False, [0, 20, 40]),
+        ((85, 8.38), False, [0, 20, 40, 60, 80, 100]),
+        ((0, 0), False, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        ((0.05, 3.2), True, [0.01, 0.1, 1, 10]),
+        ((1, 350, 20, 12000), True, [1, 10, 100, 1000, 10000, 100000]),
+        ((-3, 55), False, [-20, 0, 20, 40, 60]),
     ],
 )
 def test_the_axis_is_logarithmic_where_numbers_are_orders_apart_and_its_ticks_are_round(numbers, is_log, ticks):
@@ -78,13 +79,25 @@ def test_a_long_unit_is_cut_to_its_first_word(unit, shown):
 
 def test_ticks_of_a_logarithmic_axis_are_apart():
     for low, high in itertools.combinations((1e-90, 1e-6, 0.02, 1, 30, 4e5, 1e80), 2):
-        assert 2 <= len(Axis((low, high)).ticks()) <= 5
+        assert 2 <= len(Axis((low, high)).ticks()) <= 7
 
 
 def test_an_axis_of_accuracies_ends_at_100_percent_and_any_other_linear_one_holds_0():
     def labels(guess, measured, unit):
         return re.findall(r">([−\d.]+)</span>", picture(made(guess, measured, unit=unit)).split("</svg>")[-1])
 
-    assert labels(95, 91, "%") == ["95", "100"]
+    assert labels(95, 91, "%") == ["90", "92", "94", "96", "98", "100"]
     assert labels(10, 12, "%")[0] == labels(95, 91, "ms")[0] == "0"
     assert labels(-3, -2, "points")[-1] == "0"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "places"),
+    [
+        ((85, 8.38), ["right:calc(15.00% + 12px)", "left:calc(8.38% + 12px)"]),
+        ((0, 100), ["left:calc(0.00% + 12px)", "right:calc(0.00% + 12px)"]),
+        ((50, 60, 2, 98), ["left:calc(50.00% + 12px)", "left:calc(100% + 12px)"]),
+    ],
+)
+def test_a_value_stands_beside_its_marker_and_interval(numbers, places):
+    assert re.findall(r"(?:left|right):calc\([^)]*\)", picture(made(*numbers, unit="ms"))) == places
