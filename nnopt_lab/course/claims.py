@@ -104,9 +104,7 @@ class Further:
         return " · ".join(filter(None, (_summary(exact, False), _summary(timed, True))))
 
     def __repr__(self) -> str:
-        above, folded = self._parted()
-        lines = [*map(str, above), self.summary, *(f"  {claim}" for claim in folded)]
-        return "\n".join(filter(None, lines))
+        return "\n".join(filter(None, [self.summary, *(f"  {claim}" for claim in self.claims)]))
 
     def _repr_html_(self) -> str:
         above, folded = ("".join(claim.html for claim in claims) for claims in self._parted())
