@@ -1,7 +1,6 @@
 """Predictions: a learner commits a guess before the measurement, and the ledger shows how good the guesses were.
 
-After its measurement, a guess can no longer be changed. Without a guess, the measurement is only shown: the learner can
-still guess, and the guess counts after a new measurement.
+Once a quantity has been measured, its guess can be neither made nor changed: who has seen the answer does not guess.
 """
 
 import ast
@@ -48,7 +47,7 @@ def predict(name: str, guess: float | None = None, unit: str = DEFAULT_UNIT):
         entry.unit = unit
         _store(name, entry)
     if guess is None:
-        return _fixed(name, entry) if entry.counts else _box(name, entry)
+        return _box(name, entry) if entry.measured is None else _fixed(name, entry)
     return _commit(name, guess, unit)
 
 
@@ -67,19 +66,12 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
     low, high = (measured if end is None else float(end) for end in (low, high))
     entry.measured, entry.low, entry.high = measured, low, high
     _store(name, entry)
-    if entry.counts and name in _to_fix:
+    if name in _to_fix:
         _to_fix.pop(name)(_fixed(name, entry))
-    number, lowest, highest = figures(measured, low, high, unit=entry.unit)
-    result, reason = with_unit(number, entry.unit), (translated(because),) if because else ()
-    if high > low:
-        result = _("{measured} (interval {low} to {high})", measured=result, low=lowest, high=highest)
-    shown = translated(name)
+    shown, reason = translated(name), (translated(because),) if because else ()
     if entry.guess is None:
-        return Card(
-            _("Measured: {name}", name=shown),
-            "neutral",
-            (_("{measured} · measured without a guess", measured=result), *reason),
-        )
+        return Card(_("Measured: {name}", name=shown), "neutral", (_without_guess(entry), *reason))
+    result = _result(entry)
     guessed = _("You guessed {guess}: {verdict}.", guess=in_unit(entry.guess, entry.unit), verdict=entry.verdict)
     title = _("Predicted and measured: {name}", name=shown)
     lines = (_("Measured: {measured}.", measured=result), guessed, *reason)
@@ -99,28 +91,39 @@ def _commit(name: str, guess: float, unit: str) -> Card:
         return Card(_("A guess must be a number; {guess} was given.", guess=show(guess)), "bad")
     if not math.isfinite(guess):
         return Card(_("A guess must be a finite number; {guess} was given.", guess=repr(guess)), "bad")
-    if entry.counts:
+    if entry.measured is not None:
         if guess == entry.guess:
             measured = _("{guess}. It has been measured.", guess=in_unit(guess, entry.unit))
             return Card(_("Your guess: {name}", name=translated(name)), "neutral", (measured,))
         return _fixed(name, entry)
-    was_shown = entry.measured is not None
-    entry.guess, entry.measured, entry.low, entry.high = guess, None, None, None
+    entry.guess = guess
     _store(name, entry)
     start_page.follow(workspace(), entry.lesson)
-    return _committed(name, entry, was_shown)
+    return _committed(name, entry)
 
 
 def _fixed(name: str, entry: Prediction) -> Card:
-    fixed = _("The guess can't be changed any more; your guess was {guess}.", guess=figure(entry.guess))
+    fixed = _without_guess(entry)
+    if entry.guess is not None:
+        fixed = _("The guess can't be changed any more; your guess was {guess}.", guess=figure(entry.guess))
     return Card(_("Already measured: {name}", name=translated(name)), "quiet", (fixed,))
 
 
-def _committed(name: str, entry: Prediction, was_shown: bool = False) -> Card:
-    guess = in_unit(entry.guess, entry.unit)
-    measure = _("{guess}. Now measure.", guess=guess)
-    if was_shown:
-        measure = _("{guess}. Run the cell with `reveal(…)` again, so that your guess counts.", guess=guess)
+def _without_guess(entry: Prediction) -> str:
+    return _("{measured} · measured without a guess", measured=_result(entry))
+
+
+def _result(entry: Prediction) -> str:
+    """The measured number, with its interval if it has one."""
+    number, low, high = figures(entry.measured, entry.low, entry.high, unit=entry.unit)
+    result = with_unit(number, entry.unit)
+    if entry.high > entry.low:
+        return _("{measured} (interval {low} to {high})", measured=result, low=low, high=high)
+    return result
+
+
+def _committed(name: str, entry: Prediction) -> Card:
+    measure = _("{guess}. Now measure.", guess=in_unit(entry.guess, entry.unit))
     return Card(_("Your guess: {name}", name=translated(name)), "neutral", (measure,))
 
 

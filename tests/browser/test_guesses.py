@@ -81,3 +81,19 @@ def test_a_guess_needs_no_code_and_its_form_says_only_what_the_prose_does_not(la
     page.open("asked.ipynb")
     alone.get_by_text("Run this cell to change your guess.").wait_for()
     assert alone.get_by_role("button", name="Make your guess").is_visible() and page.errors == []
+
+
+def test_a_measurement_without_a_guess_closes_the_form_also_for_a_new_kernel(lab, workspace):
+    (workspace / FILE).unlink(missing_ok=True)
+    made = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, CELLS)))
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "late.ipynb")
+    page = lab("late.ipynb")
+    page.run_all()
+    cell, field = page.page.locator(".jp-CodeCell").first, page.page.get_by_role("textbox", name="Your guess")
+    cell.get_by_text("measured without a guess").locator("visible=true").wait_for()
+    assert field.is_hidden() and page.page.get_by_role("button", name="Commit my guess").is_hidden()
+    page.restart_kernel()
+    run_cell(page, 0)
+    cell.get_by_text("Already measured").locator("visible=true").wait_for()
+    assert field.is_hidden() and page.errors == []

@@ -152,20 +152,16 @@ def test_a_box_outlives_the_progress_file(own_workspace, noted):
     assert noted()["guess"] == 3 and noted()["unit"] == "ms" and "3 ms" in answer.value
 
 
-def test_a_box_left_alone_while_the_lesson_went_on_still_takes_a_guess_which_is_measured_afresh(noted):
-    number, button, answer = parts(predict(NAME))
+def test_a_box_left_alone_while_the_lesson_went_on_closes_with_the_measurement(noted):
+    box = predict(NAME)
+    number, button, answer = parts(box)
     for _ in range(2):  # Run All, twice
         assert "2.0× (interval 1.9 to 2.1) · measured without a guess" in reveal(NAME, 2, 1.9, 2.1).lines
         assert repr(ledger()).startswith("No guesses yet.")
-    number.value = "3"
-    button.click()
-    assert noted()["guess"] == 3 and noted()["measured"] is None
-    assert "Already measured" not in answer.value and "again, so that your guess counts" in answer.value
-    assert repr(ledger()).startswith("No guesses yet.")
-    assert "1.50 times too high" in reveal(NAME, 2, 1.9, 2.1).lines[1]
+    assert box.children[1].layout.display == "none" and "2.0× (interval 1.9 to 2.1) · measured" in answer.value
     number.value = "2"
     button.click()
-    assert noted()["guess"] == 3 and "your guess was 3" in answer.value
+    assert noted()["guess"] is None and noted()["measured"] == 2
 
 
 @pytest.mark.parametrize("guess", ["much", "2,5", "", [1], {}, 1j, abs, torch.ones(2), pow(10, 400)])
@@ -203,14 +199,13 @@ def test_a_guess_can_be_changed_until_it_is_measured_but_not_after(noted):
     assert noted()["guess"] == 3.0
 
 
-def test_a_measurement_without_a_guess_spends_nothing(noted):
+@pytest.mark.parametrize("guess", [None, 2])
+def test_after_a_measurement_without_a_guess_none_can_be_made(guess, noted):
     card = reveal(NAME, 2, because="It depends.")
     assert (card.title, card.lines) == (f"Measured: {NAME}", ("2 · measured without a guess", "It depends."))
-    card = predict(NAME, 2)
-    assert card.title == f"Your guess: {NAME}" and "again, so that your guess counts" in card.lines[0]
-    assert predict(NAME, 5).lines == ("5×. Now measure.",)
-    reveal(NAME, 2)
-    assert noted()["guess"] == 5 and noted()["measured"] == 2
+    late = predict(NAME, guess, unit="×")  # a later kernel finds the measurement on record, too
+    assert late.title == f"Already measured: {NAME}" and late.lines == ("2× · measured without a guess",)
+    assert noted()["guess"] is None and repr(ledger()).startswith("No guesses yet.")
 
 
 def test_a_notebook_that_holds_the_guess_can_run_again():
@@ -225,7 +220,6 @@ def test_the_unit_is_there_though_the_measurement_came_first(noted):
     assert noted("wait for it")["unit"] == ""
     predict("wait for it", unit="ms")
     assert reveal("wait for it", 3).lines[0].startswith("3 ms ·")
-    assert predict("wait for it", 4).lines[0].startswith("4 ms. Run the cell with `reveal")
 
 
 def test_a_skipped_box_leaves_its_unit_to_the_measurement(monkeypatch, tmp_path):
@@ -448,5 +442,5 @@ def test_predictions_are_shown_in_the_language_in_use_and_recorded_in_english(no
     assert card.lines == ("测得 3 个百分点（区间 2 到 4）。", "你猜 2.5 个百分点：在区间内。", "就是这样")
     assert noted()["unit"] == "points"
     assert "稀疏度 90% 时的加速" in repr(ledger()) and "稀疏度 90% 时的加速" in ledger()._repr_html_()
-    box = predict("a {thing}", unit="points")
+    box = predict("another", unit="points")
     assert box.children[1].children[1].value == "百分点"

@@ -23,7 +23,7 @@ def made(guess, measured, low=None, high=None, unit="×"):
 
 def test_a_card_has_the_picture_only_with_a_guess_and_says_the_same_in_words(own_workspace):
     session.enter("01_pruning")
-    assert "<svg" not in reveal("gain", 2, 1.9, 2.1)._repr_html_()
+    assert "<svg" not in reveal("loss", 2, 1.9, 2.1)._repr_html_()
     predict("gain", 3)
     card = reveal("gain", 2, 1.9, 2.1)
     shown = card._repr_html_()
