@@ -37,6 +37,7 @@ __all__ = ["check", "claim", "hint", "lesson", "needs", "question", "yours_or_ou
 
 _UNANSWERED = ("blank", "library")
 _accepted: dict[str, object] = {}
+_given_away: set[str] = set()  # exercises for which the lesson now uses the library's function
 _wrong_numbers: dict[tuple[Path, str], list[float]] = {}  # different wrong answers, by workspace and question
 
 
@@ -101,8 +102,10 @@ def yours_or_ours(id: str):
     if not _known(id, exercises()):
         raise ValueError(f"There is no exercise {id!r}. {_did_you_mean(id, exercises())}")
     if id in _accepted:
+        _given_away.discard(id)
         return _accepted[id]
     exercise = exercises()[id]
+    _given_away.add(id)
     note(_("From here on, `{name}` is the library's: yours has not passed its check.", name=exercise.name))
     return exercise.reference
 
@@ -176,7 +179,9 @@ def _passed_card(exercise, answer) -> Card:
     code = other_solution(exercise, answer)
     folds = ((_("The course's solution"), ("", code)),) if code else ()
     which = {"exercise": translated(exercise.title), "points": _points(exercise.points)}
-    return Card(_("{exercise}: passed ({points})", **which), "good", (translated(exercise.debrief),), folds)
+    use = (_("Run the next cell, so that the lesson uses yours."),) if exercise.id in _given_away else ()
+    lines = (translated(exercise.debrief), *use)
+    return Card(_("{exercise}: passed ({points})", **which), "good", lines, folds)
 
 
 def _endless_card(exercise: Exercise, at: tuple[int, str] | None, seconds: float) -> Card:

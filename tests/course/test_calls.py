@@ -28,6 +28,7 @@ NUMBER, LETTER = questions()["start.where_the_work_is"], questions()["start.thre
 @pytest.fixture(autouse=True)
 def a_new_kernel(monkeypatch):
     monkeypatch.setattr(calls, "_accepted", {})
+    monkeypatch.setattr(calls, "_given_away", set())
 
 
 @pytest.fixture
@@ -193,6 +194,15 @@ def test_yours_counts_only_while_its_last_check_passed():
     assert yours_or_ours(ID) is RIGHT
     check(ID, wrong)
     assert yours_or_ours(ID) is EXERCISE.reference
+
+
+def test_a_pass_after_the_librarys_function_was_used_says_how_to_use_yours():
+    check(ID, stub)
+    yours_or_ours(ID)
+    for _ in range(2):
+        assert check(ID, RIGHT).lines[-1] == "Run the next cell, so that the lesson uses yours."
+    yours_or_ours(ID)
+    assert check(ID, RIGHT).lines == (EXERCISE.debrief,)
 
 
 @pytest.mark.parametrize("id", ["start.conv_parameter", "conv_parameters", "nothing.like.it", "", None, 3, [ID], {}])

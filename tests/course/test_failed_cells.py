@@ -22,6 +22,7 @@ def notebook(monkeypatch, capsys, own_workspace):
     for module in (cell_runs, calls):
         monkeypatch.setattr(module, "shell", lambda: shell)
     monkeypatch.setattr(calls, "_accepted", {})
+    monkeypatch.setattr(calls, "_given_away", set())
     calls.lesson("00_start_here")
 
     def run(source: str, id: str | None = None):
