@@ -892,12 +892,15 @@ steps = {
     "requantised, ReLU\nuint8": after[channel, 0],
     "pooled\nuint8": pooled[channel, 0],
 }
-fig, axes = plots.figure(ncols=4, height=2.7)
+fig, axes = plots.figure(ncols=4, height=2.9)
 for ax, (title, values) in zip(axes, steps.items(), strict=True):
     cmap = "RdBu_r" if values.min() < 0 else "gray"
     shown = plots.matrix(ax, values, title, cmap)
-    ends = [round(float(end)) for end in shown.get_clim()]
-    fig.colorbar(shown, ax=ax, orientation="horizontal", pad=0.03, ticks=ends)
+    ax.set_aspect("equal")
+    low, high = (round(float(end)) for end in shown.get_clim())
+    ends = [0, high] if low < 0 else [low, high]
+    bar = fig.colorbar(shown, ax=ax, orientation="horizontal", pad=0.03, ticks=ends)
+    bar.ax.get_xticklabels()[-1].set_horizontalalignment("right")
 plots.finish(
     fig,
     "The same shoe at four stages of integer arithmetic: its pixels, the sums of one "

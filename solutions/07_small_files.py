@@ -428,22 +428,21 @@ Table(
 
 # %% tags=["fold"]
 # Plot: bits per symbol
-fig, axes = plots.figure(ncols=2)
+fig, axes = plots.figure(ncols=2, nrows=2, height=4.6, sharex="col")
 labels = {"values": "number of the centroid", "gaps": "zeros to skip"}
-for ax, (name, counts), fixed in zip(axes, counted.items(), (3, 6), strict=True):
-    shares = [count / sum(counts) for count in counts]
-    ax.bar(range(len(counts)), shares, color=plots.PALE)
-    ax.set(xlabel=labels[name], ylabel="share (grey)")
-    plots.percent_axis(ax.yaxis)
-    with plots.style():
-        bits = ax.twinx()
-    bits.plot(huffman.code_lengths(counts), "o", color=plots.BLUE, markersize=4)
-    bits.axhline(fixed, color=plots.ORANGE, linewidth=1.2)
-    bits.set_ylabel("bits: Huffman (dots), fixed (line)")
-    bits.set(ylim=(0, None))
-    bits.grid(False)
-    title = f"{name}: {fixed} bits each, Huffman {bits_each[name]:.2f}"
-    ax.set_title(title, fontsize="medium")
+for column, (name, counts), fixed in zip(axes.T, counted.items(), (3, 6), strict=True):
+    shares, bits = column
+    every = [count / sum(counts) for count in counts]
+    shares.bar(range(len(counts)), every, color=plots.REFERENCE)
+    shares.set_title(f"{name}: {fixed} bits each, Huffman {bits_each[name]:.2f}")
+    plots.percent_axis(shares.yaxis)
+    lengths = huffman.code_lengths(counts)
+    bits.plot(lengths, "o", color=plots.BLUE, markersize=4)
+    bits.axhline(fixed, color=plots.ORANGE, zorder=1)
+    bits.set(xlabel=labels[name], yticks=range(0, max(lengths) + 1, 2))
+axes[0][0].set_ylabel("share")
+axes[1][0].set_ylabel("bits")
+fig.align_ylabels()
 plots.finish(
     fig,
     "Frequent values and gaps get short codes; a line marks codes of equal length.",
@@ -451,7 +450,7 @@ plots.finish(
 )
 
 # %% [markdown]
-# What to see: for values (left) and gaps (right), the more frequent a symbol (grey), the shorter its code (dots; the
+# What to see: for values (left) and gaps (right), the more frequent a symbol (top), the shorter its code (bottom; the
 # line is a code of equal lengths). The last bar on the right is the symbol for "no weight yet".
 
 # %% question="by_hand.why_huffman_last"
@@ -681,8 +680,12 @@ for place, bits in enumerate(sweep["bits"]):
     plots.interval_line(left_ax, sizes, values, f"{bits} bits", color)
 for name, size in zip(sparsities, means["bytes"][:, 0], strict=True):
     left_ax.annotate(name, (size, 91.1), ha="center", fontsize="small")
+left_ax.annotate(
+    "zeros:", (0, 91.1), xycoords=("axes fraction", "data"), fontsize="small"
+)
 plots.log_axis(left_ax.xaxis, [5_000, 10_000, 20_000])
-left_ax.set(xlabel="bytes of the file", ylabel="test accuracy, %", ylim=(84, 91.5))
+left_ax.set(xlabel="bytes of the file", xlim=(2_400, 29_000))
+left_ax.set(ylabel="test accuracy, %", ylim=(84, 91.5))
 stages_shown = {
     "cut": runs["cut"],
     "trained": runs["pruned"],
@@ -802,7 +805,8 @@ ways = {
 # %% tags=["fold"]
 # Plot: accuracy over bytes for both methods
 fig, ax = plots.figure()
-colors = (plots.BLUE, plots.ORANGE, plots.VIOLET, plots.BROWN, plots.SKY)  # as in 06
+# The first four as in lesson 06.
+colors = (plots.BLUE, plots.ORANGE, plots.VIOLET, plots.BROWN, plots.GREEN)
 for (name, points), color in zip(ways.items(), colors, strict=True):
     ax.plot(*zip(*points, strict=True), "o-", markersize=4, color=color, label=name)
 floats = {
@@ -814,7 +818,7 @@ for name, (height, marker) in floats.items():
     ax.plot(float_bytes, height, marker, color=plots.REFERENCE, label=name)
 plots.log_axis(ax.xaxis, [10_000, 100_000, 1_000_000], base=10)
 ax.set(xlabel="bytes", ylabel="test accuracy, %", ylim=(80, 91))
-plots.legend(fig, "right")
+plots.legend(fig)
 plots.finish(
     fig,
     "At the same accuracy, Deep Compression needs the fewest bytes; binary and LSQ "
@@ -822,7 +826,7 @@ plots.finish(
 )
 
 # %% [markdown]
-# What to see: at the same accuracy, Deep Compression (light blue) needs the fewest bytes, but it was also trained
+# What to see: at the same accuracy, Deep Compression (green) needs the fewest bytes, but it was also trained
 # longest. Binary (brown) and LSQ (violet) come next. At 2 bits, rounding to nearest (blue) is far below the plot. The
 # grey markers are the float networks to compare with.
 

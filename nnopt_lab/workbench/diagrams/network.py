@@ -44,7 +44,7 @@ def network(model: nn.Module, example: Tensor) -> Drawing:
 
 def _drawn(blocks: list[tuple[str, str, tuple[int, ...], str]]) -> Drawing:
     step, middle, last = 136, 105, 0.0
-    drawing = Drawing(step * len(blocks) + 10, 250, _told(blocks))
+    drawing = Drawing(step * len(blocks) + 10, 262, _told(blocks))
     tallest = max(block[2][-1] for block in blocks if len(block[2]) == 3) if len(blocks[0][2]) == 3 else 1
     for i, (name, weights, shape, color) in enumerate(blocks):
         x = 10 + i * step + step / 2
@@ -56,7 +56,8 @@ def _drawn(blocks: list[tuple[str, str, tuple[int, ...], str]]) -> Drawing:
         if i:
             drawing.arrow((x - step + last / 2 + 6, middle), (x - wide / 2 - 5, middle))
         last = wide
-        lines = f"*{_shape(shape)}\n{name}\n{weights}".rstrip("\n")
+        broken = weights.replace(" ", "\n", 1)  # on one line, long numbers would touch their neighbours'
+        lines = f"*{_shape(shape)}\n{name}\n{broken}".rstrip("\n")
         drawing.text(x, 195 + 8.7 * lines.count("\n"), lines, size=12)
     return drawing
 
