@@ -100,6 +100,8 @@ def test_keys_in_a_control_are_no_shortcuts_of_the_notebook(lesson):
             assert playground.is_visible(), (name, key)
         assert page.evaluate("!!document.activeElement.closest('.jupyter-widgets')"), name
         assert cells.count() == count, name
+        page.keyboard.press("Escape")
+        assert page.evaluate("document.activeElement.matches('.jp-mod-commandMode .jp-Cell.jp-mod-active')"), name
     controls["select"].focus()
     page.keyboard.press("ArrowDown")
     playground.get_by_text("'method': 'smallest'").wait_for()

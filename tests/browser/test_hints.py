@@ -58,6 +58,26 @@ def test_hints_open_one_by_one_and_then_a_solution_and_stay_when_the_notebook_co
     assert page.outputs("Error displaying widget").count() == 0
 
 
+def test_the_keyboard_reads_a_hint_and_goes_back_to_the_notebook(lab, notebook, workspace):
+    (workspace / FILE).unlink(missing_ok=True)
+    page = lab(notebook("keys.ipynb", WRONG))
+    page.run_all()
+    cell = page.page.locator(".jp-CodeCell").last
+    is_read = "document.activeElement.closest('details[open]')?.innerText.includes({!r})"
+    for n, text in enumerate(EXERCISE.hints, 1):
+        cell.get_by_role("button", name=f"Hint {n} of 3").press("Enter")
+        page.page.wait_for_function(is_read.format(text.partition("`")[0]))
+        page.page.keyboard.press("Enter")
+        assert read(workspace)["hints"][EXERCISE.id] == n
+        page.page.keyboard.press("Escape")
+        assert cell.evaluate("cell => cell === document.activeElement && cell.matches('.jp-mod-active')")
+    page.page.keyboard.press("k")
+    page.page.wait_for_function("document.querySelectorAll('.jp-CodeCell')[2].matches('.jp-mod-active')")
+    page.page.keyboard.press("Enter")
+    page.page.wait_for_selector(".jp-Notebook.jp-mod-editMode")
+    assert page.errors == []
+
+
 def test_a_notebook_that_comes_back_before_the_last_hint_says_how_to_get_the_next(lab, notebook, workspace):
     (workspace / FILE).unlink(missing_ok=True)  # the hints of the test before
     name = notebook("one_hint.ipynb", "in_channels + 1", tries=1)

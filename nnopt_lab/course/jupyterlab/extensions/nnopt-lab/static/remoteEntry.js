@@ -4,8 +4,8 @@
   const START_PAGE = 'course.md', START_TITLE = 'NNOpt Lab';
   const SECONDS = 2;
   const PARTS = [
-    'answers', 'closed', 'contents', 'figures', 'folds', 'guesses', 'kernels', 'questions', 'saving', 'strips', 'tasks',
-    'tries', 'units', 'verdicts'
+    'answers', 'closed', 'contents', 'figures', 'focus', 'folds', 'guesses', 'kernels', 'questions', 'saving', 'strips',
+    'tasks', 'tries', 'units', 'verdicts'
   ];
   const STYLE = new URL('course.css', HERE);
 
@@ -152,6 +152,8 @@
     activate: app => {
       parts.addCheckCommand(app);
       parts.passShortcuts(app);
+      parts.leaveOnEscape(app);
+      parts.noteHints();
       parts.saveAfter(app, actions);
       document.addEventListener('focusin', noteBox);
       app.commands.addCommand('nnopt-lab:run-above-and-this', {
@@ -186,6 +188,7 @@
           nameControls();
           nameStartTab();
           goOnAfterBox(app);
+          parts.focusHint();
           parts.markTasks();
           parts.joinUnits();
           parts.offerAnswers(app);

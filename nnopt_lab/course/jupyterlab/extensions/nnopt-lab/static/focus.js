@@ -1,0 +1,47 @@
+// Where the keys go: Escape leaves what is under a cell's code, and after a press on a hint's button its text is read.
+
+const CONTROLS = '.nnopt-strip, .jp-OutputArea', HELP = '.nnopt-help';
+
+// JupyterLab itself leaves the focus where it is within the active cell, so that no shortcut of the notebook works.
+const leave = ({ shell }, cell) => {
+  for (const { content } of shell.widgets('main')) {
+    const place = Array.isArray(content?.widgets) ? content.widgets.findIndex(({ node }) => node === cell) : -1;
+    if (place < 0) continue;
+    content.activeCellIndex = place;
+    content.mode = 'command';
+    cell.focus({ preventScroll: true });
+  }
+};
+
+export const leaveOnEscape = app => {
+  const onkeydown = event => {
+    const cell = event.target.closest?.(CONTROLS)?.closest('.jp-Cell');
+    if (!cell || event.key !== 'Escape' || event.isComposing) return;
+    event.preventDefault();
+    event.stopPropagation();
+    leave(app, cell);
+  };
+  window.addEventListener('keydown', onkeydown, true);
+};
+
+let pressed; // the help whose button has been pressed, and the hints that it then showed
+
+const shownHints = help => [...help.querySelectorAll('details')].filter(({ offsetParent }) => offsetParent);
+
+export const noteHints = () => {
+  document.addEventListener('click', ({ target }) => {
+    const help = target.closest?.('button') && target.closest(HELP);
+    pressed = help && { help, count: shownHints(help).length };
+  });
+};
+
+// The kernel has opened the hint meanwhile.
+export const focusHint = () => {
+  const hints = pressed ? shownHints(pressed.help) : [];
+  if (!pressed || hints.length <= pressed.count) return;
+  const text = hints.findLast(({ open }) => open)?.lastElementChild;
+  pressed = undefined;
+  if (!text) return;
+  text.tabIndex = -1;
+  text.focus();
+};
