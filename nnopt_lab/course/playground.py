@@ -14,14 +14,17 @@ from nnopt_lab.course.cards import ACCENTS, BADGE, TINT, WIDTH
 from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.workbench import plots
 from nnopt_lab.workbench.language import _, continued, labelled, translated
+from nnopt_lab.workbench.plots.one_at_a_time import one_at_a_time
 from nnopt_lab.workbench.plots.summary import KEY
 
 PAUSE = 0.04  # seconds without a further move before the figure is drawn
 _BUSY = "nnopt-drawing"
+_STALE = "nnopt-stale"  # the figure does not belong to the controls' values
 _FONT = "font-family:var(--jp-content-font-family,inherit);font-size:var(--jp-content-font-size1,inherit)"
 # The delay keeps a quick redraw from flickering.
 _STYLE = (
-    f"<style>.nnopt-figure img{{transition:opacity .1s .15s}}.{_BUSY} .nnopt-figure img{{opacity:.35}}"
+    "<style>.nnopt-figure img{transition:opacity .1s .15s}"
+    f".{_STALE} .nnopt-figure img,.{_BUSY} .nnopt-figure img{{opacity:.35}}"
     f".{_BUSY} .nnopt-text::after{{content:'drawing …';font-weight:600;flex:none;margin-left:1em}}"
     f".nnopt-controls :is(label,.widget-label,select,input,.widget-readout){{{_FONT}!important}}"
     ".nnopt-controls.nnopt-controls>:is(.widget-inline-hbox,.nnopt-choice):not(.nnopt-goals){min-height:30px;"
@@ -93,6 +96,7 @@ class Playground(widgets.VBox):
             control.observe(lambda change: self._moved(), names="value")
         self.redraw()
 
+    @one_at_a_time
     def redraw(self) -> None:
         """Draw for the current values of the controls; a ValueError is shown in the text line."""
         with _no_garbage_collection():
@@ -102,7 +106,7 @@ class Playground(widgets.VBox):
         try:
             self.figure, text, *found = self._draw(**{name: control.value for name, control in self._controls.items()})
         except ValueError as error:
-            self._text.value = html.escape(translated(str(error)))
+            self._tell(translated(str(error)))
             return
         text = translated(text)
         self._tick(*found)
@@ -111,9 +115,15 @@ class Playground(widgets.VBox):
         style = _STYLE.replace("drawing …", _("drawing …"))
         self._picture.value = style + plots.img(self.figure, quick=True)
         self._text.value = _row(text)
+        self.remove_class(_STALE)
         settings = " · ".join(labelled(control.description, _shown(control)) for control in self._controls.values())
         how = _("{settings} <em>(run this cell to move the controls)</em>", settings=html.escape(settings))
         self._settings.value = how
+
+    def _tell(self, why_not: str) -> None:
+        """Say why there is no new figure."""
+        self._text.value = html.escape(why_not)
+        self.add_class(_STALE)
 
     def _tick(self, found: Sequence[str] = ()) -> None:
         self._not_yet.clear()
@@ -142,12 +152,18 @@ class Playground(widgets.VBox):
     def _redraw_last(self) -> None:
         self._pending = None
         try:
-            self.redraw()
-        except Exception as error:
-            self._text.value = html.escape(f"The figure could not be drawn: {type(error).__name__}: {error}")
+            self._redraw_patiently()
+        except Exception:
+            self._tell(_("The figure could not be drawn; move a control again."))
             raise  # into the kernel's log
         finally:
             self.remove_class(_BUSY)
+
+    def _redraw_patiently(self) -> None:
+        try:
+            self.redraw()
+        except Exception:  # a cell may draw without the course's functions, and then does not wait for this thread
+            self.redraw()
 
     def _ipython_display_(self) -> None:
         from IPython.display import display

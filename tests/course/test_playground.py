@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gc
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
@@ -15,6 +16,8 @@ from nnopt_lab.course.playground import PAUSE, Playground, choice, forget_goals,
 from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.workbench import plots
 from nnopt_lab.workbench.plots.summary import KEY
+
+STALE = "nnopt-stale"
 
 
 def drawn(playground):
@@ -212,7 +215,7 @@ def test_of_many_moves_in_a_notebook_only_the_last_is_drawn_and_the_figure_is_gr
 
 
 def test_a_fault_of_ours_in_a_notebook_is_said_and_goes_to_the_kernels_log(counting):
-    playground, slider, _ = counting
+    playground, slider, calls = counting
     log = []
 
     async def moves():
@@ -221,8 +224,56 @@ def test_a_fault_of_ours_in_a_notebook_is_said_and_goes_to_the_kernels_log(count
         await asyncio.sleep(PAUSE * 4)
 
     in_a_notebook(moves)
-    assert isinstance(log[0], TypeError) and "nnopt-drawing" not in playground._dom_classes
-    assert drawn(playground)[0] == "The figure could not be drawn: TypeError: a fault of ours"
+    assert isinstance(log[0], TypeError) and calls == [3, -1, -1]
+    assert drawn(playground)[0] == "The figure could not be drawn; move a control again."
+    assert STALE in playground._dom_classes and "nnopt-drawing" not in playground._dom_classes
+    assert f".{STALE} .nnopt-figure img" in playground.children[-1].value
+    slider.value = 2
+    assert STALE not in playground._dom_classes
+
+
+def test_a_figure_that_fails_once_in_a_notebook_is_drawn_again_in_silence():
+    calls = []
+
+    def draw(size: int):
+        calls.append(size)
+        if len(calls) == 2:
+            raise RuntimeError("another thread drew")
+        return plots.finish(plots.figure()[0]), f"<b>{size}</b> points"
+
+    control = slider("size", 0, 9, 3)
+    playground = Playground(draw, size=control)
+
+    async def moves():
+        control.value = 4
+        await asyncio.sleep(PAUSE * 4)
+
+    in_a_notebook(moves)
+    assert calls == [3, 4, 4] and drawn(playground)[0] == "<b>4</b> points" and STALE not in playground._dom_classes
+
+
+def test_playgrounds_and_figures_of_cells_draw_correctly_in_threads_that_draw_at_once():
+    def draw(size: int):
+        fig, ax = plots.figure()
+        with plots.style():
+            ax.semilogy(range(1, size), [10.0**-n for n in range(1, size)])
+            ax.set_title(f"$10^{{{size}}}$ of $\\alpha_{{{size}}}$")
+        return plots.finish(fig), f"{size} points"
+
+    def cell(number: int) -> bool:
+        return plots.svg(draw(number)[0]).startswith("<svg")
+
+    def moved(number: int) -> bool:
+        playground = Playground(draw, size=slider("size", 3, 40, 3))
+        for size in (number, number + 1):
+            playground._controls["size"].value = size
+        return drawn(playground)[0] == f"{number + 1} points"
+
+    before = dict(plt.rcParams)
+    with ThreadPoolExecutor(4) as threads:
+        work = [threads.submit(kind, number) for number in range(4, 7) for kind in (cell, moved)]
+        assert all(job.result() for job in work)
+    assert dict(plt.rcParams) == before
 
 
 @pytest.mark.parametrize("on", [True, False])
@@ -244,6 +295,7 @@ def test_a_value_that_is_refused_is_explained_and_the_picture_stays(counting):
     before, figure = drawn(playground)[1], playground.figure
     slider.value = 7
     assert drawn(playground) == ("size=7 must be &lt; 6.", before) and playground.figure is figure
+    assert STALE in playground._dom_classes
     slider.value = 2
     assert drawn(playground)[0] == "<b>2</b> points"
 

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nnopt_lab.workbench.language import _, continued, labelled
+from nnopt_lab.workbench.plots.one_at_a_time import one_at_a_time
 from nnopt_lab.workbench.plots.summary import KEY, panel_title, summary
 
 SHARPNESS = 2  # pixels of a photograph in a figure per pixel on the page, for screens with a high resolution
@@ -72,6 +73,7 @@ def embedded(picture: str, width: int, alt: str) -> str:
     )
 
 
+@one_at_a_time
 def svg(fig: Figure, quick: bool = False) -> str:
     """Render a figure as the content of an SVG file: transparent, cropped to what is drawn, its letters as shapes.
 
@@ -89,6 +91,7 @@ def svg(fig: Figure, quick: bool = False) -> str:
     return re.sub(r"<!--.*?-->|\s+", " ", picture[picture.index("<svg") :], flags=re.DOTALL)
 
 
+@one_at_a_time
 def png(fig: Figure, scale: float = 1) -> bytes:
     """Render a figure as the content of a PNG file: transparent, cropped to what is drawn, `scale` times its pixels.
 

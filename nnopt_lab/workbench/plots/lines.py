@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from nnopt_lab.workbench.language import _, translated
 from nnopt_lab.workbench.plots.colors import PALETTE, color_of, line_of, marker_of
+from nnopt_lab.workbench.plots.one_at_a_time import one_at_a_time
 from nnopt_lab.workbench.plots.style import figure, finish, reference_line, style
 from nnopt_lab.workbench.plots.translation import language_of_figures
 from nnopt_lab.workbench.plots.values import middle_low_high, whiskers
@@ -83,6 +84,7 @@ def scatter(ax: Axes, points: dict, color: str | None = None, label: str | None 
         write_names(ax, {name: tuple(middle_low_high(v)[0] for v in point) for name, point in points.items()})
 
 
+@one_at_a_time
 def write_names(ax: Axes, points: dict, all_of_them: bool = True) -> None:
     """Write names beside points, each where it covers no point, no other name and no edge of the axes, if possible.
 

@@ -1,6 +1,8 @@
 """The common style of the course's figures: sizes, legends and logarithmic axes."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import matplotlib.pyplot as plt
 from cycler import cycler
@@ -15,6 +17,7 @@ from matplotlib.ticker import ScalarFormatter
 from nnopt_lab.workbench.language import spoken_language, translated
 from nnopt_lab.workbench.plots.colors import GRID, INK, PALETTE, REFERENCE, line_of
 from nnopt_lab.workbench.plots.illustration import Illustration
+from nnopt_lab.workbench.plots.one_at_a_time import DRAWING, one_at_a_time
 from nnopt_lab.workbench.plots.summary import check_varies
 from nnopt_lab.workbench.plots.ticks import thin_ticks
 from nnopt_lab.workbench.plots.translation import fonts, translate
@@ -43,9 +46,14 @@ STYLE = {
 }
 
 
-def style():
-    """A context manager that applies the course's style to everything drawn inside, whatever the user's settings."""
-    return plt.style.context(["default", STYLE])
+@contextmanager
+def style() -> Iterator[None]:
+    """A context manager that applies the course's style to everything drawn inside, whatever the user's settings.
+
+    Other threads wait before they draw, since matplotlib's settings belong to the whole process.
+    """
+    with DRAWING, plt.style.context(["default", STYLE]):
+        yield
 
 
 def figure(ncols: int = 1, nrows: int = 1, height: float | None = None, **kw):
@@ -63,6 +71,7 @@ def figure(ncols: int = 1, nrows: int = 1, height: float | None = None, **kw):
         return plt.subplots(nrows, ncols, **size | kw, FigureClass=Illustration)
 
 
+@one_at_a_time
 def finish(fig: Figure, alt: str = "", *, measured: str = "", trained: str = "", series: bool = False) -> Figure:
     """Close a figure and return it, so that it shows once, not twice, as the last expression of a cell.
 
@@ -125,6 +134,7 @@ def _style_lines(ax: Axes) -> None:
             line.set_linestyle(line_of(color))
 
 
+@one_at_a_time
 def legend(of: Figure | Axes, side: str = "upper", ncols: int | None = None, title: str | None = None) -> None:
     """Put a legend beside the axes, never over the data; a label that several axes share appears once.
 
