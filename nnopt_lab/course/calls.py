@@ -201,7 +201,8 @@ def _open_card(exercise, verdict: Verdict) -> Card:
     if verdict.state == "failed":
         shown += [(_("your result"), spoken(verdict.got)), (_("expected"), spoken(verdict.wanted))]
         if WRONG in verdict.got:
-            shown.append(_("✗ and ✓ mark the values that differ."))
+            place = spoken(verdict.place)
+            shown.append(_("✗ and ✓ mark the values that differ; the first is at {place}.", place=place))
     which = {"exercise": translated(exercise.title), "points": _points(exercise.points)}
     title, mood = _("{exercise}: not answered yet ({points})", **which), "quiet"
     name = exercise.name

@@ -18,7 +18,10 @@ BADGE = (  # shape of a mark's box
 _MARKED = re.compile(  # a value behind a mark of `differences`: a string, a complex number, or one without a space
     r"[✗✓](?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\([^()]*\)|[^\s,\[\]()]+)"
 )
-_PAIR = re.compile(r"\w+ = [^\s,<]+")  # of a row of inputs, in which a line ends after a comma
+_UNIT = re.compile(r"\w+ = [^\s,]+|[^\s,]*[-/?][^\s,]*")  # such as k = 3 or 8e-05, inside which a line would end
+_UNBROKEN = 40  # characters of one, at most
+_SIGN = "display:inline-block;width:1.25ch;font-size:80%;text-align:center;opacity:.75"
+_WHOLE = "white-space:nowrap"
 _SHORT = 90  # characters of a block that stands beside its label
 _GREY = "rgba(127,127,127,.14)"
 _WORDS = "word-break:normal;overflow-wrap:anywhere;"  # JupyterLab breaks a line of code anywhere, even inside a name
@@ -125,9 +128,9 @@ def _paragraph(text: str) -> str:
 def _block(label: str, text: str) -> str:
     if label and "\n" not in text and len(text) < _SHORT:
         return (
-            '<div style="margin-top:4px;display:flex;align-items:baseline"><span style="flex:0 0 8em;font-size:90%">'
-            f'{inline(label)}</span> <span><code style="{_WORDS}background:{_GREY};color:inherit">{_code(text)}</code>'
-            "</span></div>"
+            '<div style="margin-top:4px;display:flex;align-items:baseline"><span style="flex:0 0 10em;font-size:90%">'
+            f'{inline(label)}</span> <span><code style="{_WORDS}white-space:pre-wrap;background:{_GREY};color:inherit">'
+            f"{_code(text)}</code></span></div>"
         )
     caption = f'<div style="margin-top:6px;font-size:90%">{inline(label)}</div>' if label else ""
     return (
@@ -137,15 +140,32 @@ def _block(label: str, text: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Escape code for HTML; values that differ stand out by weight, line and colour besides their ✗ or ✓."""
+    """Escape code for HTML; values that differ have a coloured background besides their ✗ or ✓."""
     parts, at = [], 0
     for found in _MARKED.finditer(text):
-        accent = ACCENTS["bad" if found[0][0] == "✗" else "good"]
-        style = f"font-weight:bold;text-decoration:underline;color:inherit;background:{accent}55"
-        parts += [html.escape(text[at : found.start()]), f'<mark style="{style}">{html.escape(found[0])}</mark>']
+        parts += [_unbroken(text[at : found.start()]), _marked(found[0])]
         at = found.end()
-    code = "".join(parts) + html.escape(text[at:])
-    return code if "\n" in text else _PAIR.sub(r'<span style="white-space:nowrap">\g<0></span>', code)
+    return "".join(parts) + _unbroken(text[at:])
+
+
+def _marked(value: str) -> str:
+    """A value behind its sign, which is as wide as a character of code whatever its font."""
+    accent = ACCENTS["bad" if value[0] == "✗" else "good"]
+    wrap = f";{_WHOLE}" if len(value) <= _UNBROKEN else ""
+    sign = (
+        f'<span role="img" aria-label="{html.escape(_("differs:"))}" style="{_SIGN}">{value[0]}</span>'
+        f"{html.escape(value[1:])}"
+    )
+    return f'<mark style="color:inherit;border-radius:2px;background:{accent}55{wrap}">{sign}</mark>'
+
+
+def _unbroken(text: str) -> str:
+    parts, at = [], 0
+    for found in _UNIT.finditer(text):
+        if len(found[0]) <= _UNBROKEN:
+            parts += [html.escape(text[at : found.start()]), f'<span style="{_WHOLE}">{html.escape(found[0])}</span>']
+            at = found.end()
+    return "".join(parts) + html.escape(text[at:])
 
 
 def _plain_block(label: str, text: str) -> str:

@@ -14,7 +14,17 @@ import torch
 from torch import Tensor
 
 from nnopt_lab.course.authorship import library_function, watched
-from nnopt_lab.course.differences import agree, as_wanted, clue, comparable, count_values, difference, gap, side_by_side
+from nnopt_lab.course.differences import (
+    agree,
+    as_wanted,
+    clue,
+    comparable,
+    count_values,
+    difference,
+    first_difference,
+    gap,
+    side_by_side,
+)
 from nnopt_lab.course.display import ignoring_faults, let_interrupts_through, show
 from nnopt_lab.course.exercises import Exercise, Property, Question
 from nnopt_lab.course.own_lines import told
@@ -43,6 +53,7 @@ class Verdict:
             input was changed, else the sum of the declared properties' credits that it earns.
         case: index of the case that the card shows.
         error: the class's name of the error that was raised, or "".
+        place: of the first value that ✗ and ✓ mark, such as "[2]", or "".
     """
 
     state: str
@@ -54,6 +65,7 @@ class Verdict:
     credit: float = 0.0
     case: int = 0
     error: str = ""
+    place: str = ""
 
     @property
     def passed(self) -> bool:
@@ -135,6 +147,7 @@ def compare(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> 
         expected,
         _credit(exercise, cases, outcomes, wanted),
         failing,
+        place=first_difference(outcomes[failing].value, wanted[failing], exercise.tolerance),
     )
 
 

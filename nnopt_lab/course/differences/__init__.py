@@ -2,7 +2,7 @@
 
 from nnopt_lab.course.differences.comparison import agree, clue, difference
 from nnopt_lab.course.differences.exact import gap
-from nnopt_lab.course.differences.marks import RIGHT, WRONG, side_by_side
+from nnopt_lab.course.differences.marks import RIGHT, WRONG, first_difference, side_by_side
 from nnopt_lab.course.differences.tensors import INVERTED
 from nnopt_lab.course.differences.values import as_wanted, comparable, count_values
 
@@ -16,6 +16,7 @@ __all__ = [
     "comparable",
     "count_values",
     "difference",
+    "first_difference",
     "gap",
     "side_by_side",
 ]

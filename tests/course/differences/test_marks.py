@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nnopt_lab.course.cards import Card
-from nnopt_lab.course.differences import side_by_side
+from nnopt_lab.course.differences import first_difference, side_by_side
 
 T = torch.tensor
 
@@ -14,13 +14,13 @@ T = torch.tensor
     [
         ([1, 2, 3], [1, 5, 3], ("[1, ✗2, 3]", "[1, ✓5, 3]")),
         ([0.1, (2, "a b")], [0.1, (3, "a b")], ("[0.1, (✗2, 'a b')]", "[0.1, (✓3, 'a b')]")),
-        ((None,), (2,), ("(✗None,)", "(✓2,)")),
+        ((None,), (2,), ("(✗None,)", "(   ✓2,)")),
         (
             T([[True, False], [True, True]]),
             T([[True, True], [True, True]]),
             (
                 "tensor([[  True, ✗False],\n         [  True,   True]])   shape [2, 2]",
-                "tensor([[ True, ✓True],\n         [ True,  True]])   shape [2, 2]",
+                "tensor([[  True,  ✓True],\n         [  True,   True]])   shape [2, 2]",
             ),
         ),
         (T([1 + 2j, 3]), T([1 + 2j, 4]), None),
@@ -68,7 +68,60 @@ def test_a_list_that_contains_itself_is_shown():
 def test_a_page_marks_them_by_more_than_colour_and_escapes_them():
     got, _ = side_by_side(["<b>", 2, "x y"], ["<i>", 2, "x z"], 0.0)
     page = Card("t", "bad", (("your result", got),))._repr_html_()
-    for value in ("✗&#x27;&lt;b&gt;&#x27;", "✗&#x27;x y&#x27;"):
-        (mark,) = [part for part in page.split("<mark ")[1:] if f">{value}</mark>" in part]
-        assert "font-weight:bold" in mark and "underline" in mark and "color:inherit" in mark
+    for value in ("&#x27;&lt;b&gt;&#x27;", "&#x27;x y&#x27;"):
+        (mark,) = [part for part in page.split("<mark ")[1:] if f">✗</span>{value}</mark>" in part]
+        assert 'role="img" aria-label="differs:"' in mark and "color:inherit" in mark
     assert page.count("<mark ") == 2
+
+
+@pytest.mark.parametrize("make", [list, T, tuple])
+@pytest.mark.parametrize(
+    ("got", "wanted"),
+    [
+        ([1, -74, 3], [1, 5, 3000]),
+        ([0.25, 8e-5, 8e-11], [0.25, 0.5, 0.125]),
+        (list(range(40)), [-7 * n for n in range(40)]),
+    ],
+)
+def test_values_stand_below_each_other_and_the_sign_stands_before_a_minus(make, got, wanted):
+    one, other = (text.splitlines() for text in side_by_side(make(got), make(wanted), 0.0))
+    assert len(one) == len(other) and max(map(len, one)) <= 100
+    for line, below in zip(one, other, strict=True):
+        assert [i for i, c in enumerate(line) if c == ","] == [i for i, c in enumerate(below) if c == ","]
+    assert "-✗" not in "".join(one) and "-✓" not in "".join(other)
+
+
+def test_a_long_list_in_a_list_keeps_its_columns():
+    one, other = side_by_side([[7] * 40, [1]], [[-7] * 40, [2]], 0.0)
+    assert one.splitlines()[-1] == " [✗1]]" and other.splitlines()[-1] == " [✓2]]"
+    assert {line.index("✗") for line in one.splitlines()[:-1]} == {3} and len(one.splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("got", "wanted", "place"),
+    [
+        ([1, 2, 3, 5], [1, 2, 4, 4], "[2]"),
+        ([1, (2, 3)], [1, (2, 4)], "[1][1]"),
+        (T([[1, 2], [3, 5]]), T([[1, 2], [3, 4]]), "[1, 1]"),
+        ((T([1, 2]), T([1, 3])), (T([1, 2]), T([1, 2])), "[1] of result 2"),
+        ((T([1, 2]), 3), (T([1, 2]), 4), "result 2"),
+        ([1], [1], ""),
+        ([1], [1, 2], ""),
+        (3, 4, ""),
+    ],
+)
+def test_the_first_difference_has_a_place(got, wanted, place):
+    assert first_difference(got, wanted, 0.0) == place
+
+
+def test_the_parts_of_a_result_are_named():
+    one, other = side_by_side((T([1, 2]), 3), (T([1, 5]), 4), 0.0)
+    assert one == "result 1:\ntensor([1, ✗2])   shape [2]\nresult 2:\n✗3"
+    assert other == "result 1:\ntensor([1, ✓5])   shape [2]\nresult 2:\n✓4"
+
+
+def test_a_line_never_ends_inside_a_number():
+    page = Card("t", "bad", (("your result", "[✗8e-05, 7e-11]"),))._repr_html_()
+    assert "8e-05</mark>" in page and '<span style="white-space:nowrap">7e-11]</span>' in page
+    (mark,) = page.split("<mark ")[1:]
+    assert "white-space:nowrap" in mark.partition(">")[0]
