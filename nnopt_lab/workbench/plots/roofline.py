@@ -1,5 +1,6 @@
 """The roofline plot: the speed of each layer, and which of the machine's two limits holds it back."""
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nnopt_lab.workbench.language import _, translated
@@ -32,17 +33,14 @@ def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
         raise ValueError(f"points, peak_gflops and bandwidth must all be above 0; the smallest is {min(numbers):g}.")
     ridge = peak_gflops / bandwidth
     intensities = [point[1] for point in points] + [ridge]
-    low, high = min(intensities) / 4, max(intensities) * 4
+    high = max(intensities) * 4
+    # The slope takes two fifths of the width or more, so that its name fits beside it.
+    low = min(min(intensities) / 4, ridge * (ridge / high) ** (2 / 3))
     fig, ax = figure()
     with style():
         ax.plot([low, ridge, high], [low * bandwidth, peak_gflops, peak_gflops], color=REFERENCE)
         ax.axvline(ridge, color=REFERENCE, linewidth=0.8, linestyle=":")
-        with language_of_figures():
-            sides = {"right": _("memory limits: {speed} GB/s", speed=f"{bandwidth:,.0f}")}
-            sides["left"] = _("arithmetic limits: {speed} GFLOP/s", speed=f"{peak_gflops:,.0f}")
-        for side, text in sides.items():
-            at = {"xytext": (8 if side == "left" else -8, 3), "textcoords": "offset points"}
-            ax.annotate(text, (ridge, 1), xycoords=("data", "axes fraction"), ha=side, **at)
+        _name_limits(ax, (low, ridge, high), peak_gflops, bandwidth)
         for name, x, y in points:
             color = _color(name)
             ax.plot(x, y, marker_of(color), color=color, markersize=6.5, markeredgecolor=EDGE)
@@ -60,6 +58,17 @@ def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
             layer=translated(nearest[0]),
         )
     return finish(fig, alt, measured="xy")
+
+
+def _name_limits(ax: Axes, corners: tuple[float, float, float], peak_gflops: float, bandwidth: float) -> None:
+    """Write each limit's name above its part of the roof, where layers are rare."""
+    low, ridge, high = corners
+    on_slope = low**0.2 * ridge**0.8
+    with language_of_figures():
+        memory = _("memory limits: {speed} GB/s", speed=f"{bandwidth:,.0f}")
+        arithmetic = _("arithmetic limits: {speed} GFLOP/s", speed=f"{peak_gflops:,.0f}")
+    for text, x, y in ((memory, on_slope, on_slope * bandwidth), (arithmetic, high, peak_gflops)):
+        ax.annotate(text, (x, y), xytext=(-4, 3), textcoords="offset points", ha="right", va="bottom")
 
 
 def _together(points: list[tuple]) -> dict[str, tuple]:
