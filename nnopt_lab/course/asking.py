@@ -31,7 +31,7 @@ def asks(question: Question) -> dict:
     `choices` is empty for a number.
     """
     words = {"label": _("Your answer"), "button": _("Answer"), "refused": _("The answer must be a number.")}
-    return {"choices": list(question.choices), **words, "placeholder": _("a number"), "code": _("Code")}
+    return {"choices": list(question.choices), **words, "placeholder": _("a number"), **_code()}
 
 
 def guesses(names: list[str]) -> dict:
@@ -40,14 +40,19 @@ def guesses(names: list[str]) -> dict:
     Args:
         names: of the predictions.
     """
-    asked = " ".join(_("Predict: {name}?", name=translated(name)) for name in names)
-    return {"label": asked, "button": _("Make your guess"), "code": _("Code")}
+    shown = [translated(name) for name in names]
+    asked = " ".join(_("Predict: {name}?", name=name) for name in shown)
+    return {"label": asked, "names": " · ".join(shown), "button": _("Make your guess"), **_code()}
 
 
 def checks() -> dict:
     """What JupyterLab shows under the cell of an exercise, for the cell's metadata: words in the language."""
     words = {"button": _("Check"), "tip": _("Run this cell and its check")}
     return words | {"running": _("Running…"), "stop": _("Still running – stop")}
+
+
+def _code() -> dict:
+    return {"code": _("Code"), "tip": _("Show or hide the code of this cell")}
 
 
 def _escaped(text: str) -> str:

@@ -96,7 +96,7 @@ def test_an_axis_of_accuracies_ends_at_100_percent_and_any_other_linear_one_hold
     [
         ((85, 8.38), ["right:calc(15.00% + 12px)", "left:calc(8.38% + 12px)"]),
         ((0, 100), ["left:calc(0.00% + 12px)", "right:calc(0.00% + 12px)"]),
-        ((50, 60, 2, 98), ["left:calc(50.00% + 12px)", "left:calc(100% + 12px)"]),
+        ((50, 60, 6, 98), ["left:calc(50.00% + 12px)", "left:calc(100% + 12px)"]),
     ],
 )
 def test_a_value_stands_beside_its_marker_and_interval(numbers, places):

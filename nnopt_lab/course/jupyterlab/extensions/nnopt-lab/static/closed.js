@@ -15,8 +15,8 @@ const show = (cell, isClosed) => {
 };
 
 // The button that opens and closes a cell's code, for its strip.
-export const codeButton = (cell, textContent) => make('button', {
-  type: 'button', className: BUTTON, textContent, ariaExpanded: 'true',
+export const codeButton = (cell, textContent, title = '') => make('button', {
+  type: 'button', className: BUTTON, textContent, title, ariaExpanded: 'true',
   onclick: () => show(cell, !cell.node.classList.contains(CLOSED))
 });
 

@@ -4,8 +4,7 @@ import { closeCode, codeButton } from './closed.js';
 import { codeCells, make, makeButton, runCells, stripOf } from './strips.js';
 
 const GUESSING = 'nnopt-guessing'; // class of a cell with such a strip
-const TOLD = 'nnopt-told'; // class of one whose prose asks for this guess alone, so that its form need not
-const NAME = 'nnopt-name'; // class of what such a form, and its strip, need not say
+const TOLD = 'nnopt-told'; // class of one whose prose asks for this guess alone, so that its form, in .nnopt-name, need not
 
 const wordsOf = cell => cell?.model?.getMetadata('guesses');
 
@@ -22,8 +21,8 @@ const parts = (panel, cell, words) => {
     content.mode = 'command'; // so that the form's field gets the focus
     return runCells(panel, [cell]);
   };
-  const label = make('span', { className: NAME, textContent: words.label });
-  return [label, makeButton(words.button, run), codeButton(cell, words.code)];
+  const name = make('span', { textContent: words.names ?? words.label }); // a copy of an earlier course has no names
+  return [makeButton(words.button, run), name, codeButton(cell, words.code, words.tip)];
 };
 
 export const offerGuesses = app => {

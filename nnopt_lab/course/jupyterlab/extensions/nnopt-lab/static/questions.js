@@ -42,7 +42,7 @@ const number = (asks, give) => {
 
 const parts = (panel, cell, asks) => {
   const give = literal => answer(panel, cell, literal);
-  const code = asks.code ? [codeButton(cell, asks.code)] : []; // a copy of an earlier course has no word for it
+  const code = asks.code ? [codeButton(cell, asks.code, asks.tip)] : []; // a copy of an earlier course has no word for it
   return [make('span', { textContent: asks.label }), ...(asks.choices.length ? letters : number)(asks, give), ...code];
 };
 
