@@ -1,6 +1,7 @@
 """Commands for learners: lessons and progress, the capstone, and a search for their own network."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -77,7 +78,14 @@ def lab(
         _say(sharing.sent(shared.name))
         shared.start()
     print(_("Your lessons are in {folder}", folder=edition_folder(workspace)))
-    print(_("Opening JupyterLab; Ctrl-C here ends it."), flush=True)
+    environment = server_environment(workspace)
+    if browser:
+        print(_("Opening JupyterLab; Ctrl-C here ends it."), flush=True)
+    else:
+        token = environment.setdefault("JUPYTER_TOKEN", secrets.token_hex())  # Jupyter's own would be in its log only
+        address = f"http://localhost:{port}/lab/tree/{first}?token={token}"
+        print(_("Starting JupyterLab; Ctrl-C here ends it."))
+        print(_("Open this address: {address}", address=address), flush=True)
     command = [sys.executable, "-m", "jupyterlab", f"--port={port}", "--ServerApp.port_retries=0"]
     for name, traits in server_settings(workspace, first).items():
         command += [f"--{name}.{trait}={value}" for trait, value in traits.items()]
@@ -87,7 +95,7 @@ def lab(
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     try:
-        server = subprocess.Popen(command, env=server_environment(workspace))
+        server = subprocess.Popen(command, env=environment)
         # Otherwise the server would outlive this process and keep its port.
         signal.signal(signal.SIGTERM, lambda *_: server.terminate())
         status = _wait(server)

@@ -206,6 +206,10 @@ def test_lab_opens_jupyterlab_in_the_workspace(nnopt, server, tmp_path, monkeypa
     (layout,) = [part.partition("=")[2] for part in command if part.startswith("--LabApp.workspaces_dir=")]
     assert Path(layout).is_relative_to(mine) and any(Path(layout).iterdir())
     assert ("--no-browser" in command) == (not browser)
+    assert ("Opening JupyterLab" in out) == browser
+    if not browser:
+        address = f"http://localhost:8123/lab/tree/course.md?token={env['JUPYTER_TOKEN']}"
+        assert f"Open this address: {address}" in out.splitlines()
     assert ("--allow-root" in command) == root_user
     assert env["NNOPT_WORKSPACE"] == str(mine) and env.items() >= {"PATH": os.environ["PATH"]}.items()
     assert (mine / "00_start_here.ipynb").is_file()
