@@ -1009,8 +1009,8 @@ plots.finish(
 
 # %% [markdown]
 # What to see: a line is the mean of three seeds. Grey is the constant rate, the same in all panels. It and the two
-# winners (thick) have a band from the lowest seed to the highest. Polynomial (upper left), the cosines (upper right) and one-cycle (lower right) end above grey.
-# Plateau (lower right) stays far below it.
+# winners (thick) have a band from the lowest seed to the highest. Polynomial (upper left), the cosines (upper right)
+# and one-cycle (lower right) end above grey. Plateau (lower right) stays far below it.
 #
 # The next table shows the accuracy on the test pictures at the end. Next to each mean is its difference from the
 # constant rate with the same seeds (same first weights, same order of the pictures). Its 95 % interval, the range that
