@@ -8,13 +8,14 @@
 # - train the network that every later lesson makes smaller and faster;
 # - measure it in a way you can trust, as the baseline for every later lesson.
 #
-# **How a lesson works.** Run the cells from top to bottom (Shift+Enter). Fill in the cells with
-# `raise NotImplementedError` and press *Check* under them (Ctrl+Shift+Enter). The cell below each of them checks your
-# answer, and a button under its card gives you a hint (without buttons, `hint("…")` does). Hints and further tries cost
-# no points. You can leave any exercise blank: the lesson then continues with the library's version. `claim(…)` prints ✔
-# if a statement of the text holds on *your* machine, ✘ if it doesn't, and ○ if it is about another kind of machine.
-# Before some measurements you make a guess.
-# Comparing it with the result is how you learn what really makes a network fast.
+# **How a lesson works**
+#
+# - Run the cells from top to bottom (Shift+Enter). Fill in those with `raise NotImplementedError` and press *Check*
+#   under them (Ctrl+Shift+Enter).
+# - Hints and further tries cost no points. You can leave any exercise blank: the lesson then continues with the
+#   library's version.
+# - Before some measurements you make a guess. Comparing it with the result is how you learn what really makes a network
+#   fast.
 
 # %% tags=["fold", "side-by-side"]
 # Imports: where the names of this lesson come from
@@ -71,6 +72,9 @@ plots.pictures(first.images, [pictures.classes[label] for label in first.labels]
 # %% [markdown]
 # What to see: the first sixteen training pictures with their classes. At this size, pullovers, T-shirts and
 # dresses look alike.
+#
+# `claim(…)` prints ✔ if a statement of the text holds on *your* machine, ✘ if it doesn't, and ○ if it is about another
+# kind of machine.
 
 # %%
 # Claims: the size of the data
