@@ -85,9 +85,11 @@ def test_a_number_is_typed_and_answered_with_enter(lab, notebook, workspace):
     box.press("Enter")
     page.outputs("Right: 13.9 (1 point)").wait_for()
     assert page.page.get_by_role("alert").inner_text() == ""
+    assert box.evaluate("box => box === document.activeElement")
+    page.page.keyboard.press("Escape")
+    assert page.page.evaluate("document.activeElement.matches('.jp-mod-commandMode .jp-Cell.jp-mod-active')")
     page.save()
     assert stored(workspace, name, NUMBER) == f'answer = 13.9\nquestion("{NUMBER.id}", answer)'
-    assert box.evaluate("box => box === document.activeElement")
     page.open(name)
     page.page.wait_for_function("document.querySelector('.nnopt-strip input').value === '13.9'")
 
