@@ -110,6 +110,7 @@ def reset(lesson: str, workspace: Workspace = None, language: Language = None) -
 
     The old copy is kept under a dated name.
     """
+    from nnopt_lab.course import record
     from nnopt_lab.course.lesson_files import find_lesson
     from nnopt_lab.course.workspace import find_workspace, is_workspace, restore
 
@@ -117,6 +118,7 @@ def reset(lesson: str, workspace: Workspace = None, language: Language = None) -
     lesson, folder = find_lesson(lesson), find_workspace(workspace)
     is_new = not is_workspace(folder)
     kept = restore(lesson, folder)
+    record.forget_unguessed(lesson, folder)
     if is_new:
         print(_("There was no workspace in {folder}; a new one was created.", folder=folder), file=sys.stderr)
     if kept:

@@ -93,6 +93,16 @@ def note_attempt(section: str, id: str, passed: bool, points: int, answered: boo
             entry |= {"passed": True, "points": points}
 
 
+def forget_unguessed(lesson: str, folder: Path) -> None:
+    """Forget what was measured in a lesson without a guess, so that a fresh copy of it can ask for the guess again."""
+    entries = read(folder)["predictions"].items()
+    unguessed = [name for name, entry in entries if entry["lesson"] == lesson and entry["guess"] is None]
+    if unguessed:
+        with change(folder) as contents:
+            for name in unguessed:
+                contents["predictions"].pop(name, None)
+
+
 def note_entry(division: str, points: float, folder: Path | None = None) -> None:
     """Record the points, 0 to 10, of an entry in a division of the capstone; the highest ones are kept."""
     with change(folder) as contents:

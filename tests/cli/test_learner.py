@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 
 from nnopt_lab.cli import learner
-from nnopt_lab.course import sharing
+from nnopt_lab.course import record, sharing
 from nnopt_lab.course.exercises import exercises, questions
 from nnopt_lab.course.record import FILE
 from nnopt_lab.course.workspace import MANIFEST, fill
@@ -54,6 +54,16 @@ def test_reset_brings_a_fresh_copy_and_names_the_kept_one(nnopt, course):
     (kept,) = mine.parent.glob("98_tiny.*.ipynb")
     assert status == 0 and out == f"98_tiny is fresh. Your earlier copy was kept as {kept.name}.\n"
     assert kept.read_text() == "my answers" and mine.read_bytes() == (root / "notebooks" / mine.name).read_bytes()
+
+
+def test_reset_opens_the_guesses_that_were_never_made(nnopt, course):
+    here = course("98_tiny", "# %%\n1\n").parent / "here" / "work"
+    entry = {"unit": "×", "measured": 2.0, "low": 2.0, "high": 2.0}
+    with record.change(here) as contents:
+        for name, lesson, guess in (("a", "98_tiny", None), ("b", "98_tiny", 1.0), ("c", "01_pruning", None)):
+            contents["predictions"][name] = {"lesson": lesson, "guess": guess, **entry}
+    assert nnopt("reset", "98")[0] == 0
+    assert list(record.read(here)["predictions"]) == ["b", "c"]
 
 
 def test_update_takes_the_newer_texts_of_all_lessons_and_tells_of_those_that_it_cannot(nnopt, course, monkeypatch):
