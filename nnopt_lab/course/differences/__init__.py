@@ -1,6 +1,6 @@
 """Describe how a result differs from the expected one, and which common mistake that looks like."""
 
-from nnopt_lab.course.differences.comparison import agree, clue, difference
+from nnopt_lab.course.differences.comparison import agree, clue, difference, in_part
 from nnopt_lab.course.differences.exact import gap
 from nnopt_lab.course.differences.marks import RIGHT, WRONG, first_difference, side_by_side
 from nnopt_lab.course.differences.tensors import INVERTED
@@ -18,5 +18,6 @@ __all__ = [
     "difference",
     "first_difference",
     "gap",
+    "in_part",
     "side_by_side",
 ]

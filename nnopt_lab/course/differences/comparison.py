@@ -11,7 +11,7 @@ from nnopt_lab.course.differences.kinds import kind_difference
 from nnopt_lab.course.differences.patterns import common_pattern
 from nnopt_lab.course.differences.single import number_difference
 from nnopt_lab.course.differences.tensors import tensor_difference
-from nnopt_lab.course.differences.values import unwrapped
+from nnopt_lab.course.differences.values import has_parts, unwrapped
 from nnopt_lab.course.display import kind, let_interrupts_through, show
 from nnopt_lab.workbench.language import Message
 
@@ -90,7 +90,14 @@ def _sequence_difference(got, wanted, tolerance: float, named: bool) -> str | No
         return found
     at = next(i for i, (g, w) in enumerate(zip(got, wanted, strict=True)) if not agree(g, w, tolerance))
     inner = difference(got[at], wanted[at], tolerance, named=named)
-    return Message("In value {place}: {sentence}", place=at, sentence=inner)
+    return in_part(wanted, at, inner)
+
+
+def in_part(wanted, at: int, sentence: str) -> Message:
+    """A sentence about the value at index `at` of a list or tuple, which the cards call by the same name."""
+    if has_parts(wanted):
+        return Message("In result {number}: {sentence}", number=at + 1, sentence=sentence)
+    return Message("In value {place}: {sentence}", place=at, sentence=sentence)
 
 
 def _order_difference(got, wanted, tolerance: float) -> str | None:

@@ -8,7 +8,7 @@ from torch import Tensor
 from nnopt_lab.course.differences.comparison import agree
 from nnopt_lab.course.differences.grid import Pair, in_columns
 from nnopt_lab.course.differences.tensors import wrong_values
-from nnopt_lab.course.differences.values import comparable
+from nnopt_lab.course.differences.values import comparable, has_parts
 from nnopt_lab.course.display import ignoring_faults, kind, show
 from nnopt_lab.workbench.language import Message
 
@@ -49,15 +49,10 @@ def _first(got, wanted, tolerance: float) -> str:
     if at is None:
         return ""
     inner = _first(got[at], wanted[at], tolerance)
-    if not _has_parts(wanted):
+    if not has_parts(wanted):
         return f"[{at}]{inner}"
     part = Message("result {number}", number=at + 1)
     return Message("{place} of {part}", place=inner, part=part) if inner else part
-
-
-def _has_parts(values) -> bool:
-    """Whether a function's result is several results, which get names."""
-    return isinstance(values, tuple) and any(isinstance(value, Tensor) for value in values)
 
 
 def _pair(got, wanted, tolerance: float) -> Pair:
@@ -152,7 +147,7 @@ def _item(got, wanted, same: bool, tolerance: float) -> Pair:
 
 
 def _together(got, wanted, pairs: list[Pair]) -> Pair:
-    if _has_parts(wanted):
+    if has_parts(wanted):
         return tuple(_parts([p[side] for p in pairs]) for side in (0, 1))
     if any(isinstance(value, Tensor) for value in (*got, *wanted)):
         return tuple("\n".join(p[side] for p in pairs) for side in (0, 1))

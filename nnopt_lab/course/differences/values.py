@@ -108,3 +108,8 @@ def family(tensor: Tensor) -> str:
     if tensor.dtype == torch.bool or tensor.dtype.is_complex:
         return "bool" if tensor.dtype == torch.bool else "complex"
     return "float" if tensor.dtype.is_floating_point else "int"
+
+
+def has_parts(values) -> bool:
+    """Whether a function's result is several results, which get names: "result 1", "result 2"."""
+    return isinstance(values, tuple) and any(isinstance(value, Tensor) for value in values)

@@ -5,7 +5,7 @@ from itertools import combinations, permutations
 
 from torch import Tensor
 
-from nnopt_lab.course.differences import count_values
+from nnopt_lab.course.differences import count_values, in_part
 from nnopt_lab.course.display import ignoring_faults, show
 from nnopt_lab.course.slips.numbers import DISTINCT, Slip, affine, of_numbers
 from nnopt_lab.course.slips.places import missing, moved
@@ -104,8 +104,10 @@ def _slips(values: Sequence, wanted: Sequence, first: int) -> Iterator[Slip]:
     yield from affine(values, wanted, first)
     for i in range(count):
         for sentence, undo in (*of_numbers(values[first][i], wanted[first][i]), *moved(values[first][i])):
-            named = Message("In value {place}: {sentence}", place=i, sentence=sentence)
-            yield named, lambda v, i=i, undo=undo: [*as_list(v)[:i], undo(v[i]), *v[i + 1 :]]
+            yield (
+                in_part(wanted[first], i, sentence),
+                lambda v, i=i, undo=undo: [*as_list(v)[:i], undo(v[i]), *v[i + 1 :]],
+            )
 
 
 def _count(values: Sequence, wanted: Sequence) -> int:

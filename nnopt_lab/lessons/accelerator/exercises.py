@@ -254,6 +254,16 @@ def _tiles(g: torch.Generator):
         "You divided each size by its tile. Divide it by the *multiple* of the tile that holds it.": lambda sizes, tile: (
             prod(s / t for s, t in zip(sizes, tile, strict=True))
         ),
+        "You counted only the part that the full tiles leave over, so a size that fills its tiles has the share 0. Divide "
+        "the whole size by the *multiple* of the tile that holds it.": lambda sizes, tile: prod(
+            s % t / t for s, t in zip(sizes, tile, strict=True)
+        ),
+        "You looked at the last tile only. The full tiles before it are computed, too: divide the whole size by the "
+        "*multiple* of the tile that holds it.": lambda sizes, tile: prod(
+            (s % t or t) / t for s, t in zip(sizes, tile, strict=True)
+        ),
+        "You took every size above its tile as full. Its last tile may be partly empty: divide by the *multiple* of the "
+        "tile that holds the size.": lambda sizes, tile: prod(min(s / t, 1) for s, t in zip(sizes, tile, strict=True)),
         "You counted the tiles. Return the share of their multiplications that is useful.": lambda sizes, tile: prod(
             ceil(s / t) for s, t in zip(sizes, tile, strict=True)
         ),

@@ -184,12 +184,22 @@ def _int8_with(largest=lambda w: w.abs().max(), levels=127, convert=lambda q: q.
         "fit. Take the maximum of `abs()`.": _int8_with(
             torch.max, convert=lambda q: q.round().clamp(-128, 127).to(torch.int8)
         ),
+        "You took the scale from the largest weight, but a negative weight has a larger *magnitude* here, and its integer "
+        "wraps round: −223 becomes 33. Take the maximum of `abs()`.": _int8_with(torch.max),
+        "You took the scale from the largest weight and clamped at −127, which cuts off a negative weight that has a "
+        "larger *magnitude*. Take the maximum of `abs()`.": _int8_with(
+            torch.max, convert=lambda q: q.round().clamp(-127, 127).to(torch.int8)
+        ),
+        "You divided by the largest magnitude alone, so only −1, 0 and 1 are left. The largest magnitude must become 127: "
+        "divide it by 127 to get the scale.": _int8_with(levels=1),
         "You divided by 255, the range of an unsigned byte. int8 ends at 127, and larger values wrap round, so "
         "large weights come back with the wrong sign.": _int8_with(levels=255),
         "You divided by 128, but int8 ends at 127: a largest weight that is positive would not fit. Divide by "
         "127.": _int8_with(levels=128, convert=lambda q: q.round().clamp(-128, 127).to(torch.int8)),
         "You used no scale, so all weights between −0.5 and 0.5 become 0. That is the article's mistake: divide by "
         "the scale first.": lambda w: (w.round().to(torch.int8), 1.0),
+        "You used no scale and converted without rounding, so all weights between −1 and 1 become 0. That is the "
+        "article's mistake: divide by the scale, then round.": lambda w: (w.to(torch.int8), 1.0),
         "Your values are right but still stored as floats, at four bytes each. Convert them to `torch.int8`.": _int8_with(
             convert=torch.round
         ),
@@ -199,10 +209,14 @@ def _int8_with(largest=lambda w: w.abs().max(), levels=127, convert=lambda q: q.
         "integer.": _int8_with(convert=lambda q: q.floor().to(torch.int8)),
         "You took the scale from the mean magnitude, so larger weights do not fit. The *largest* magnitude must become "
         "127.": _int8_with(lambda w: w.abs().mean(), convert=lambda q: q.round().clamp(-128, 127).to(torch.int8)),
+        "You took the scale from the mean magnitude, so the integers of larger weights wrap round. The *largest* magnitude "
+        "must become 127.": _int8_with(lambda w: w.abs().mean()),
         "You divided the range `max − min` by 255. That is an asymmetric scale, which needs a zero point, too. Here "
         "take `max|w| / 127`.": _int8_with(
             lambda w: w.max() - w.min(), 255, lambda q: q.round().clamp(-128, 127).to(torch.int8)
         ),
+        "You divided the range `max − min` by 255. That scale needs a zero point, too, and without one the integers of "
+        "large weights wrap round. Here take `max|w| / 127`.": _int8_with(lambda w: w.max() - w.min(), 255),
     },
     tolerance=1e-6,
     properties=(
@@ -210,6 +224,10 @@ def _int8_with(largest=lambda w: w.abs().max(), levels=127, convert=lambda q: q.
             "The scale is the largest magnitude divided by 127.",
             lambda result, weights: abs(result[1] - to_int8(weights)[1]) <= 1e-6,
             credit=1 / 3,
+        ),
+        Property(
+            "The numbers are right, but return the integers as int8, `.to(torch.int8)`: wider integers take more bytes.",
+            lambda result, weights: result[0].dtype == torch.int8,
         ),
     ),
 )
