@@ -25,7 +25,11 @@ _FONT = "font-family:var(--jp-content-font-family,inherit);font-size:var(--jp-co
 _STYLE = (
     "<style>.nnopt-figure img{transition:opacity .1s .15s}"
     f".{_STALE} .nnopt-figure img,.{_BUSY} .nnopt-figure img{{opacity:.35}}"
-    f".{_BUSY} .nnopt-text::after{{content:'drawing …';font-weight:600;flex:none;margin-left:1em}}"
+    # It has its place all the time, as a text that becomes narrower may need a line more.
+    ".nnopt-text::after{content:'drawing …';font-weight:600;flex:none;margin-left:1em;visibility:hidden}"
+    f".{_BUSY} .nnopt-text::after{{visibility:visible}}"
+    # What is told of a goal is last, since it grows: the controls stay where the pointer is.
+    ".nnopt-controls.nnopt-controls{display:contents}.nnopt-goals.nnopt-goals{order:1}"
     f".nnopt-controls :is(label,.widget-label,select,input,.widget-readout){{{_FONT}!important}}"
     ".nnopt-controls.nnopt-controls>:is(.widget-inline-hbox,.nnopt-choice):not(.nnopt-goals){min-height:30px;"
     "align-items:center;margin:1px 0}.nnopt-controls .widget-label{height:auto;line-height:1.45}"
@@ -43,8 +47,9 @@ _STYLE = (
     f".nnopt-goals div:has(>small)>b{{color:#fff;background:{ACCENTS['good']}}}"
     ".nnopt-goals :is(small,em){font-size:.93em;font-style:normal;opacity:.85}"
     f".nnopt-text.nnopt-text{{max-width:{WIDTH};height:auto;margin:8px 0}}"
-    f".nnopt-text.nnopt-text>.widget-html-content{{line-height:1.45;{_FONT}}}"
-    ".nnopt-text .widget-html-content:has(>span){display:flex;flex-wrap:wrap;gap:4px 24px}"
+    # Two lines at least, so that the figure does not move with each text.
+    f".nnopt-text.nnopt-text>.widget-html-content{{line-height:1.45;{_FONT};min-height:calc(2.9em + 4px)}}"
+    ".nnopt-text .widget-html-content:has(>span){display:flex;flex-wrap:wrap;align-content:start;gap:4px 24px}"
     ".nnopt-text span>i{display:none}</style>"
 )
 _reached: dict[str, str] = {}  # sentences by task: a goal stays ticked when its cell runs again

@@ -20,6 +20,16 @@ Playground(
     symmetric=widgets.Checkbox(True, description="symmetric"),
     number=widgets.Text("0.1", description="number"),
 )
+---
+def draw(channels, picture):
+    found = ["It is found. " * 20 if channels > 8 else "", "It is found too. " * 20 if picture > 16 else ""]
+    text = ", ".join([f"channels={channels}, picture={picture}"] + 7 * ["a further number"] * (channels > 8))
+    return plots.finish(plots.figure()[0]), text, found
+rows = Playground(draw, ["Find a layer.", "Find a picture."], channels=choice("channels", [4, 8, 16], 4),
+    picture=choice("picture", [8, 16, 32], 16))
+rows
+---
+rows
 """
 
 
@@ -110,3 +120,46 @@ def test_keys_in_a_control_are_no_shortcuts_of_the_notebook(lesson):
     playground.get_by_text("'batch': 64").wait_for()
     lesson.page.keyboard.press("Control+s")
     page.wait_for_selector(".lm-DockPanel-tabBar .lm-TabBar-tab.lm-mod-current:not(.jp-mod-dirty)")
+
+
+def test_a_row_of_radio_buttons_is_one_stop_and_arrows_stay_in_it(lesson):
+    page, (first, second) = lesson.page, lesson.outputs("channels=").all()
+    rows = [view.get_by_role("radiogroup").nth(place) for view in (first, second) for place in (0, 1)]
+    rows[0].get_by_role("radio", name="8", exact=True).click()
+    first.get_by_text("channels=8").wait_for()
+    for key, focused in {"Tab": "16", "Shift+Tab": "8", "ArrowRight": "16", "ArrowDown": "4", "ArrowUp": "16"}.items():
+        page.keyboard.press(key)
+        assert page.evaluate("document.activeElement.closest('label').textContent") == focused, key
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowLeft")
+    for view in (first, second):
+        view.get_by_text("channels=16").wait_for()
+        view.get_by_text("picture=8").wait_for()
+    checked = [
+        row.get_by_role("radio", checked=True).evaluate("radio => radio.parentElement.textContent") for row in rows
+    ]
+    assert checked == ["16", "8"] * 2, "a view of the same widget is a group of its own"
+
+
+def test_controls_and_figure_stay_where_they_are_when_texts_grow(lesson):
+    playground = lesson.outputs("channels=").first
+    parts = [playground.locator(part) for part in (".widget-radio-box >> nth=0", ".widget-radio-box >> nth=1", "img")]
+    goals, figure = playground.locator(".nnopt-goals"), parts[-1]
+    before, height = [_place(playground, part) for part in parts], goals.bounding_box()["height"]
+    for goal, (name, option) in enumerate((("channels", "16"), ("picture", "32"))):
+        playground.get_by_role("radiogroup", name=name).get_by_role("radio", name=option, exact=True).click()
+        goals.get_by_text("✔").nth(goal).wait_for()
+        assert [_place(playground, part) for part in parts] == before
+    assert goals.bounding_box()["height"] > height + 40
+    assert playground.get_by_text("a further number").last.bounding_box()["y"] > _top(
+        playground.get_by_text("channels=")
+    )
+    assert _top(goals) > _top(figure)
+
+
+def _top(part) -> float:
+    return part.bounding_box()["y"]
+
+
+def _place(playground, part) -> float:
+    return _top(part) - _top(playground)

@@ -24,7 +24,7 @@ Playground(lambda share: (plots.finish(plots.figure()[0]), str(share), [""]), go
 THEMES = {"JupyterLab Light": 4.5, "JupyterLab Dark High Contrast": 7}
 FRAMES = ".nnopt-task, .nnopt-help, .nnopt-form, .nnopt-asking > .nnopt-strip, .nnopt-goals, .jp-InputArea-editor, "
 FRAMES += ".jp-OutputArea-output > [role=note]"
-INNER = ".jp-RenderedMarkdown > :is(h1, p, table), .jp-OutputArea-output table, .nnopt-controls, .nnopt-text, img"
+INNER = ".jp-RenderedMarkdown > :is(h1, p, table), .jp-OutputArea-output table, .nnopt-controls > *, .nnopt-text, img"
 EDGES = f"""
 () => {{
   const edges = selector => [...document.querySelectorAll(selector)].map(element => element.getBoundingClientRect())

@@ -46,7 +46,14 @@
       if (element && text && element.getAttribute(key) !== text) element.setAttribute(key, text);
     }
   };
+  // Nor are its radio buttons a group: each would be a stop of the Tab key, and the arrows would go on to the next row.
+  const groups = new WeakMap(); // names by the box of a group; two views of a widget are two groups
+  const group = box => {
+    if (!groups.has(box)) groups.set(box, `nnopt-${crypto.getRandomValues(new Uint32Array(2)).join('-')}`);
+    for (const radio of box.querySelectorAll('input[type="radio"]')) name(radio, { name: groups.get(box) });
+  };
   const nameControls = () => {
+    document.querySelectorAll('.widget-radio-box').forEach(group);
     for (const control of document.querySelectorAll('.widget-slider, .widget-radio')) {
       const said = selector => control.querySelector(selector)?.textContent.trim();
       const label = { 'aria-label': said('.widget-label') };
