@@ -21,6 +21,14 @@ PLAYGROUND = """
 Playground(lambda share: (plots.finish(plots.figure()[0]), str(share), [""]), goals=["A goal."],
     share=slider("pruned", 0.0, 1.0, 0.9, 0.05, ".0%"))
 """
+CARDS = """
+from nnopt_lab.course.cards import Card
+from nnopt_lab.course.help import HelpCard
+LINES = ("`code`", ("label", "`1`"), ("short", "1\\n2"), ("long", "1\\n" * 40))
+for card in (*(Card("A `name`", mood, LINES) for mood in ("good", "bad", "neutral", "quiet")),
+             HelpCard("A `name`", "bad", (*LINES, ""), exercise="start.conv_parameters")):
+    card._ipython_display_()
+"""
 THEMES = {"JupyterLab Light": 4.5, "JupyterLab Dark High Contrast": 7}
 FRAMES = ".nnopt-task, .nnopt-help, .nnopt-form, .nnopt-asking > .nnopt-strip, .nnopt-goals, .jp-InputArea-editor, "
 FRAMES += ".jp-OutputArea-output > [role=note]"
@@ -31,6 +39,29 @@ EDGES = f"""
     .filter(box => box.width).map(box => [Math.round(box.left), Math.round(box.right)]);
   return [edges({FRAMES!r}), edges({INNER!r})];
 }}
+"""
+
+
+VISIBLE = "filter(element => element.getBoundingClientRect().width)"
+# The different looks of code in cards, by their kind.
+CODE_LOOKS = f"""
+() => Object.fromEntries(['code', 'pre'].map(tag => {{
+  const looks = [...document.querySelectorAll(`.jp-Notebook [role=note] ${{tag}}`)].{VISIBLE}.map(getComputedStyle)
+    .map(s => [s.backgroundColor, s.fontSize, s.fontFamily, s.lineHeight, s.padding, s.whiteSpace].join(' '));
+  return [tag, [...new Set(looks)]];
+}}))
+"""
+# The opacities of the tints of what has one.
+TINTED = ".nnopt-help, .nnopt-form, .nnopt-asking > .nnopt-strip, .nnopt-goals, .jp-Notebook [role=note]"
+TINTS = f"""
+() => [...document.querySelectorAll({TINTED!r})].{VISIBLE}
+  .map(element => getComputedStyle(element).backgroundColor.match(/[\\d.]+(?=\\)$)/)[0]).filter(Number)
+"""
+# How the cells of two tables look: of the text, and of a result.
+TABLE_LOOKS = """
+() => ['.jp-RenderedMarkdown table', '.jp-RenderedHTMLCommon:not(.jp-RenderedMarkdown) table'].map(selector =>
+  [...document.querySelector(selector).querySelectorAll('tr > :first-child')].map(getComputedStyle)
+    .map(s => [s.textAlign, s.padding, s.borderBottom, s.fontSize].join(' ')))
 """
 
 
@@ -51,6 +82,7 @@ def page(lab, workspace):
         code(f'check("{EXERCISE.id}", conv_parameters)'),
         code(PLAYGROUND),
         code('Table([["a", 1]], ["name", "value"])'),
+        code(CARDS),
         code('claim("One is less than two.", 1 < 2)'),
     ]
     made = nbformat.v4.new_notebook(cells=cells)
@@ -82,3 +114,35 @@ def test_texts_can_be_read_in_every_theme(page):
 
 def test_no_line_breaks_between_a_number_and_its_unit(page):
     assert page.page.locator(".jp-RenderedMarkdown > p").first.text_content() == "Prose of 90\u00a0% and 90 %."
+
+
+def test_code_in_cards_looks_the_same_in_all_of_them_and_after_a_reload(page):
+    before = page.page.evaluate(CODE_LOOKS)
+    assert [len(looks) for looks in before.values()] == [1, 1]
+    page.save()
+    page.open("edges.ipynb")
+    page.outputs("A name").last.wait_for()
+    assert page.page.locator(".nnopt-help").count() == 0 and page.page.evaluate(CODE_LOOKS) == before
+
+
+def test_long_code_in_a_card_can_be_scrolled_and_the_page_scrolls_on(page):
+    short, long = (page.page.locator("[role=note] pre").nth(n) for n in (0, 1))
+    assert short.evaluate("pre => pre.scrollHeight <= pre.clientHeight")
+    assert long.evaluate("pre => pre.offsetHeight") == 320
+    assert long.evaluate("pre => pre.scrollHeight > pre.clientHeight")
+    long.scroll_into_view_if_needed()
+    long.evaluate("pre => { pre.scrollTop = pre.scrollHeight; }")
+    place, above = long.bounding_box(), long.bounding_box()["y"]
+    page.page.mouse.move(place["x"] + 50, place["y"] + 50)
+    page.page.mouse.wheel(0, 200)
+    page.page.wait_for_timeout(500)
+    assert long.bounding_box()["y"] < above
+
+
+def test_frames_are_tinted_equally_on_a_dark_page_and_tables_look_alike(page):
+    page.menu_item("Settings", "Theme", "JupyterLab Dark")
+    page.page.wait_for_timeout(1500)
+    tints = page.page.evaluate(TINTS)
+    assert len(tints) >= 8 and set(tints) == {"0.22"}
+    text, result = page.page.evaluate(TABLE_LOOKS)
+    assert (text[0], text[-1]) == (result[0], result[-1]) and text[0].startswith("left")
