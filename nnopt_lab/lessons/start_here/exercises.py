@@ -68,6 +68,8 @@ def _macs_with(per_output=lambda i, o, k: o * i * k**2, size=lambda n, k, s, p: 
         "enough padding, leaves fewer of them.": _macs_with(size=lambda n, k, s, p: n),
         "You counted floating-point operations. A multiplication and an addition together are one "
         "multiply-accumulate: divide by 2.": scaled(2),
+        "You counted the weights. Each of them is used once per output pixel: multiply by the output's height and "
+        "width.": lambda i, o, k, *_: o * i * k**2,
         "You left out `in_channels`: each output value sums over all input channels.": _macs_with(
             lambda i, o, k: o * k**2
         ),
