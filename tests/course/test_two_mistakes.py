@@ -7,7 +7,7 @@ import torch
 
 from nnopt_lab.course.checking import CASES, examine
 from nnopt_lab.course.draws import randint, uniform
-from nnopt_lab.course.exercises import WrongAnswer
+from nnopt_lab.course.exercises import WrongAnswer, exercises
 from tests.course.test_checking import exercise
 
 SEEDS = range(CASES)
@@ -113,3 +113,9 @@ def test_results_that_vary_less_than_the_tolerance_prove_nothing():
 def test_an_endless_result_is_only_wrong():
     pair = exercise(lambda x: [x, 2 * x], one_number)
     assert examine(pair, lambda x: iter(int, 1), SEEDS).state == "failed"
+
+
+def test_right_numbers_of_another_dtype_are_no_two_mistakes():
+    asked = exercises()["by_hand.quantize"]
+    mistake = examine(asked, lambda *inputs: asked.reference(*inputs).float(), SEEDS).mistake
+    assert mistake == "Expected a tensor of int64, but got a tensor of float32."
