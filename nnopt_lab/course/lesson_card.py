@@ -62,9 +62,8 @@ def _coming_back(name: str) -> tuple[list[str], tuple[tuple[str, str], ...]]:
     first, cell_id = open_section(copy, noted)
     if not first:
         return [_("You have {earned} of {points} points.", **so_far)], ()
-    place = last_work.place(workspace(), name)
-    last = section_of(copy, place)
-    heading, target = (last, place) if last else (first, cell_id)
+    last = section_of(copy, last_work.place(workspace(), name))
+    heading, target = last if any(last) else (first, cell_id)
     lines = [_("You have {earned} of {points} points. Go on at section {heading}", heading=heading, **so_far)]
     links = [(heading, _address(name, target))]
     if first != heading:

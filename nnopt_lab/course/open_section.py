@@ -9,6 +9,7 @@ from pathlib import Path
 from nnopt_lab.course.exercises import is_passed
 
 KINDS = ("exercise", "question")
+CHECKED = re.compile(r"""^check\(\s*["']([^"']+)["']""", re.MULTILINE)
 
 
 def open_section(notebook: Path, noted: dict) -> tuple[str, str]:
@@ -26,9 +27,24 @@ def open_section(notebook: Path, noted: dict) -> tuple[str, str]:
     return "", ""
 
 
-def section_of(notebook: Path, id: str) -> str:
-    """The heading above a cell, given by its id; "" if there is none, or the copy is missing or damaged."""
-    return next((heading for cell, (heading, _) in _in_sections(notebook) if id and cell.get("id") == id), "")
+def section_of(notebook: Path, id: str) -> tuple[str, str]:
+    """The heading above a cell, and the id of the cell to go on with: a check leads to the answer that it checks.
+
+    Args:
+        notebook: as for `open_section`.
+        id: of the cell.
+
+    Returns:
+        Two texts, both "" if no cell has the id, or there is no heading above it.
+    """
+    answers = {}
+    for cell, (heading, _) in _in_sections(notebook):
+        if exercise := cell.get("metadata", {}).get("exercise"):
+            answers[exercise] = str(cell.get("id", ""))
+        if id and heading and cell.get("id") == id:
+            checked = CHECKED.search("".join(cell.get("source", "")))
+            return heading, answers.get(checked and checked[1], id)
+    return "", ""
 
 
 def _in_sections(notebook: Path) -> Iterator[tuple[dict, tuple[str, str]]]:

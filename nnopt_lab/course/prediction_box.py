@@ -21,7 +21,7 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
             is fixed, else the guess's card.
 
     Returns:
-        A widget. `widget.fix(card)` leaves the card's text, and takes the field away.
+        A widget. `widget.fix(card)` leaves the card's title and text, and takes the field away.
     """
     import ipywidgets as widgets
 
@@ -45,6 +45,8 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
     def fix(card: Card) -> None:
         static.value, answer.value = card._repr_html_(), _lines(card)
         row.layout.display = "none"
+        label.remove_class(NAME)  # the button and the strip that said the name may be gone
+        label.value = f"<b>{inline(card.title)}</b>"
 
     typed = "" if guess is None else f"{guess:.15g}"
     tooltip = _("Your guess: {name}", name=shown)

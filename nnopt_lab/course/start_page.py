@@ -218,7 +218,7 @@ def next_step(folder: Path) -> tuple[str, str] | None:
     if row is None:
         return None
     copy = edition_folder(folder) / f"{row.name}.ipynb"
-    return row.name, section_of(copy, last_work.place(folder, row.name)) or open_section(copy, noted)[0]
+    return row.name, section_of(copy, last_work.place(folder, row.name))[0] or open_section(copy, noted)[0]
 
 
 def _go_on(folder: Path, row: Row | None, noted: dict) -> str:
@@ -227,10 +227,10 @@ def _go_on(folder: Path, row: Row | None, noted: dict) -> str:
     title = f"{row.name[:2]} {row.title}"
     if not row.earned and is_unchanged(row.name, folder):
         return _("**Begin here: [{title}]({file})**", title=title, file=f"{row.name}.ipynb")
-    first, cell_id = open_section(edition_folder(folder) / f"{row.name}.ipynb", noted)
-    place = last_work.place(folder, row.name)
-    last = section_of(edition_folder(folder) / f"{row.name}.ipynb", place)
-    heading, target = (last, place) if last else (first, cell_id)
+    copy = edition_folder(folder) / f"{row.name}.ipynb"
+    first, cell_id = open_section(copy, noted)
+    last = section_of(copy, last_work.place(folder, row.name))
+    heading, target = last if any(last) else (first, cell_id)
     if heading:
         title = _("{title}, section {heading}", title=title, heading=heading)
     go_on = _("**Go on where you were: [{title}]({file})**", title=title, file=_address(row.name, target))

@@ -92,6 +92,7 @@ def test_a_measurement_without_a_guess_closes_the_form_also_for_a_new_kernel(lab
     page.run_all()
     cell, field = page.page.locator(".jp-CodeCell").first, page.page.get_by_role("textbox", name="Your guess")
     cell.get_by_text("measured without a guess").locator("visible=true").wait_for()
+    cell.get_by_text(f"Already measured: {NAME}").locator("visible=true").wait_for()
     assert field.is_hidden() and page.page.get_by_role("button", name="Commit my guess").is_hidden()
     page.restart_kernel()
     run_cell(page, 0)

@@ -78,6 +78,27 @@ def test_the_keyboard_reads_a_hint_and_goes_back_to_the_notebook(lab, notebook, 
     assert page.errors == []
 
 
+def test_after_a_hint_the_button_of_the_next_one_is_in_sight_at_the_lower_edge_of_a_window(lab, notebook, workspace):
+    (workspace / FILE).unlink(missing_ok=True)
+    page = lab(notebook("edge.ipynb", WRONG))
+    page.run_all()
+    page.page.set_viewport_size({"width": 1000, "height": 420})
+    cell = page.page.locator(".jp-CodeCell").last
+    scrolled = page.page.locator(".jp-WindowedPanel-outer:visible")
+    for n in (1, 2):
+        button = cell.get_by_role("button", name=f"Hint {n} of 3")
+        button.evaluate("button => button.scrollIntoView({ block: 'end' })")
+        button.click()
+        cell.locator("details[open]:visible", has_text=f"Hint {n} of 3").wait_for()
+        page.page.wait_for_timeout(500)
+        lower = scrolled.evaluate("panel => panel.getBoundingClientRect().bottom")
+        upper = scrolled.evaluate("panel => panel.getBoundingClientRect().top")
+        for part in (cell.locator("details[open]:visible").last, cell.get_by_role("button", name=f"Hint {n + 1} of 3")):
+            box = part.bounding_box()
+            assert upper - 1 <= box["y"] and box["y"] + box["height"] <= lower + 1
+    assert page.errors == []
+
+
 def test_a_notebook_that_comes_back_before_the_last_hint_says_how_to_get_the_next(lab, notebook, workspace):
     (workspace / FILE).unlink(missing_ok=True)  # the hints of the test before
     name = notebook("one_hint.ipynb", "in_channels + 1", tries=1)

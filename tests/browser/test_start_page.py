@@ -1,8 +1,12 @@
 """JupyterLab as `nnopt lab` opens it: the start page, the contents of a lesson, and the way from lesson to lesson."""
 
+import json
+import time
+
 import nbformat
 import pytest
 
+from nnopt_lab.course import last_work
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.start_page import write
@@ -119,6 +123,32 @@ def test_going_on_in_a_lesson_that_is_open_makes_the_place_the_active_cell(lab, 
     active.filter(has_text="2. Importance").wait_for()
     page.keyboard.press("Shift+Enter")
     active.filter(has_not_text="2. Importance").wait_for()
+
+
+def test_going_on_after_a_failed_check_shows_the_text_of_the_exercise_above_its_answer(lab, workspace):
+    name = "02_convolutions"
+    cells = nbformat.read(workspace / f"{name}.ipynb", 4).cells
+    check = next(cell.id for cell in cells if cell.source.startswith('check("convolutions.separable_cost"'))
+    noted = json.dumps({name: (time.time() + 1000, check)})
+    (workspace / last_work.FILE).write_text(noted)
+    path = workspace / f"{name}.ipynb"
+    path.write_text(path.read_text() + " ")
+    write(workspace)
+    page = lab().page
+    page.locator(".jp-RenderedMarkdown a", has_text="02 Convolutions, section 3.").click()
+    page.locator(".jp-Notebook:visible .jp-Cell.jp-mod-active", has_text="def separable_cost").wait_for()
+    page.wait_for_function("""() => {
+        const active = document.querySelector('.jp-Notebook:not(.lm-mod-hidden) .jp-Cell.jp-mod-active');
+        const text = active.previousElementSibling.querySelector('.nnopt-task');
+        const panel = active.closest('.jp-WindowedPanel-outer');
+        return text && Math.abs(text.getBoundingClientRect().top - panel.getBoundingClientRect().top) < 20;
+    }""")
+    page.wait_for_timeout(1000)
+    text = page.locator(".nnopt-task", has_text="Exercise").locator("visible=true")
+    panel = page.locator(".jp-WindowedPanel-outer:visible")
+    tops = [box["y"] for box in (part.bounding_box() for part in text.all())]
+    assert min(abs(top - panel.bounding_box()["y"]) for top in tops) < 20
+    (workspace / last_work.FILE).unlink()
 
 
 def test_the_open_start_page_follows_the_progress(lab, workspace):

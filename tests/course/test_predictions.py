@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from nnopt_lab.course import boxes, predictions, session
 from nnopt_lab.course.cards import Card
+from nnopt_lab.course.prediction_box import NAME as NAMED
 from nnopt_lab.course.predictions import Ledger, Prediction, ledger, predict, reveal
-from nnopt_lab.course.record import FILE, change, read
+from nnopt_lab.course.record import FILE, change, forget_unguessed, read
 from nnopt_lab.course.static_outputs import CURRENT, VIEW
 
 NAME = "speed-up at 90 % sparsity"
@@ -159,6 +160,7 @@ def test_a_box_left_alone_while_the_lesson_went_on_closes_with_the_measurement(n
         assert "2.0× (interval 1.9 to 2.1) · measured without a guess" in reveal(NAME, 2, 1.9, 2.1).lines
         assert repr(ledger()).startswith("No guesses yet.")
     assert box.children[1].layout.display == "none" and "2.0× (interval 1.9 to 2.1) · measured" in answer.value
+    assert box.children[0].value == f"<b>Already measured: {NAME}</b>" and NAMED not in box.children[0]._dom_classes
     number.value = "2"
     button.click()
     assert noted()["guess"] is None and noted()["measured"] == 2
@@ -197,6 +199,21 @@ def test_a_guess_can_be_changed_until_it_is_measured_but_not_after(noted):
     late = predict(NAME, 5)
     assert late.title == f"Already measured: {NAME}" and "your guess was 3" in late.lines[0]
     assert noted()["guess"] == 3.0
+
+
+def test_what_was_measured_without_a_guess_can_be_guessed_once_it_is_forgotten(own_workspace, noted, monkeypatch):
+    predict("guessed", 3)
+    for name in (NAME, "guessed"):
+        reveal(name, 2)
+    assert predict(NAME).title == f"Already measured: {NAME}"
+    forget_unguessed("01_pruning", own_workspace)
+    monkeypatch.setattr(predictions, "_to_fix", {})  # as in a new kernel
+    box = predict(NAME)
+    number, button, _ = parts(box)
+    assert box.children[1].layout.display is None and box.children[0].value == f"<b>Predict:</b> {NAME}"
+    number.value = "4"
+    button.click()
+    assert noted()["guess"] == 4 and "your guess was 3" in predict("guessed").lines[0]
 
 
 @pytest.mark.parametrize("guess", [None, 2])

@@ -169,6 +169,16 @@ def test_it_leads_to_the_cell_worked_in_last_and_tells_the_first_open_section_be
     assert start_page.next_step(mine)[1] in last
 
 
+def test_work_in_a_check_leads_to_the_answer_that_it_checks(mine, monkeypatch):
+    work_on(mine, "01_pruning", 2_000_000_000)
+    cells = nbformat.read(mine / "01_pruning.ipynb", 4).cells
+    exercise = list(exercises("01_pruning"))[-1]
+    check = next(cell.id for cell in cells if cell.source.startswith(f'check("{exercise}"'))
+    monkeypatch.setattr(last_work, "_running_cell", lambda: check)
+    follow(mine, "01_pruning")
+    assert f"](01_pruning.ipynb#cell-id={cell_id('exercise', exercise)})**" in page(mine)
+
+
 def test_a_notebook_without_ids_of_cells_has_a_link_without_a_place(mine):
     path = mine / "01_pruning.ipynb"
     held = nbformat.read(path, 4)

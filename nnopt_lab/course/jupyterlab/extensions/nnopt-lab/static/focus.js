@@ -1,4 +1,5 @@
-// Where the keys go: Escape leaves what is under a cell's code, and after a press on a hint's button its text is read.
+// Where the keys go: Escape leaves what is under a cell's code, and after a press on a hint's button its text is read,
+// with the button of the next hint in sight.
 
 const CONTROLS = '.nnopt-strip, .jp-OutputArea', HELP = '.nnopt-help';
 
@@ -39,9 +40,11 @@ export const noteHints = () => {
 export const focusHint = () => {
   const hints = pressed ? shownHints(pressed.help) : [];
   if (!pressed || hints.length <= pressed.count) return;
-  const text = hints.findLast(({ open }) => open)?.lastElementChild;
+  const newest = hints.findLast(({ open }) => open), text = newest?.lastElementChild;
+  const next = pressed.help.querySelector(':scope > button');
   pressed = undefined;
   if (!text) return;
   text.tabIndex = -1;
-  text.focus();
+  text.focus({ preventScroll: true });
+  for (const part of [next, newest]) part?.scrollIntoView({ block: 'nearest' }); // a tall hint matters more than its button
 };

@@ -104,7 +104,14 @@
   const textOf = ({ widgets }, id) => {
     const place = widgets.findIndex(({ model }) => model.id === id), answer = widgets[place]?.model;
     if (!answer?.getMetadata('exercise') && !answer?.getMetadata('question')) return;
-    return widgets.slice(0, place).findLast(({ model }) => model.type === 'markdown')?.model.id;
+    return widgets.slice(0, place).findLast(({ model }) => model.type === 'markdown');
+  };
+
+  // The text may follow a page of prose in its cell.
+  const showText = async (content, cell, parts) => {
+    await content.setFragment(`#cell-id=${cell.model.id}`);
+    await parts.settled();
+    cell.node.querySelector('.nnopt-task')?.scrollIntoView();
   };
 
   // A box makes way for its card once it is answered. The focus, which was in it, goes to the cell that comes next.
@@ -129,7 +136,7 @@
   };
 
   // A notebook opens where the learner was, unless a link says where.
-  const returnToPlace = async (panel, context) => {
+  const returnToPlace = async (panel, context, parts) => {
     const key = `nnopt-lab:place:${context.path}`;
     const setFragment = panel.setFragment.bind(panel);
     let link = '';
@@ -139,7 +146,7 @@
       Promise.all([context.ready, panel.revealed]).then(() => {
         const text = textOf(panel.content, id);
         select(panel.content, id);
-        setFragment(text ? `#cell-id=${text}` : fragment);
+        return text ? showText(panel.content, text, parts) : setFragment(fragment);
       }).catch(() => {});
     };
     await Promise.all([context.ready, panel.revealed]);
@@ -179,7 +186,7 @@
           parts.saveInTurn(context);
           context.ready.then(() => tellLanguage(panel.node, context.model.cells.get(0).sharedModel.getSource(), parts.HAN))
             .catch(() => {});
-          returnToPlace(panel, context).catch(() => {}); // the notebook may be damaged, or closed at once
+          returnToPlace(panel, context, parts).catch(() => {}); // the notebook may be damaged, or closed at once
         }
       });
       const follow = () => reloadStartPage(app, parts).catch(() => {}); // the page may have been renamed or deleted

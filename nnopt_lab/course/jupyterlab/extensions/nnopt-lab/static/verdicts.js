@@ -13,7 +13,7 @@ const bringIntoView = (notebook, cell) => {
   card.scrollIntoView({ block: isTall ? 'start' : 'nearest' });
 };
 
-const settled = () => new Promise(resolve => setTimeout(resolve, SETTLES));
+export const settled = () => new Promise(resolve => setTimeout(resolve, SETTLES));
 
 export const showVerdict = async (notebook, cell) => {
   await notebook.scrollToItem(notebook.widgets.indexOf(cell), 'auto').catch(() => {}); // it may not be drawn yet
