@@ -135,7 +135,7 @@ def test_going_on_after_a_failed_check_shows_the_text_of_the_exercise_above_its_
     path.write_text(path.read_text() + " ")
     write(workspace)
     page = lab().page
-    page.locator(".jp-RenderedMarkdown a", has_text="02 Convolutions, section 3.").click()
+    page.locator(".jp-RenderedMarkdown a", has_text="02 Convolutions, section 4.").click()
     page.locator(".jp-Notebook:visible .jp-Cell.jp-mod-active", has_text="def separable_cost").wait_for()
     page.wait_for_function("""() => {
         const active = document.querySelector('.jp-Notebook:not(.lm-mod-hidden) .jp-Cell.jp-mod-active');
