@@ -26,6 +26,7 @@ ASKS_FOR_A_TYPE = {
     *("by_hand.scale_and_zero_point", "by_hand.quantize", "by_hand.fixed_point", "by_hand.requantize"),
     "precision.master_step",
     "convolutions.grouped_as_dense",
+    "start.to_int8",
 }
 # Without its wrong answers, which take most of the time and are compared in the same way as the reference.
 EXERCISES = {id: replace(exercise, wrong_answers=()) for id, exercise in exercises().items()}

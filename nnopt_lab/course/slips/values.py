@@ -101,7 +101,7 @@ def flat(value, wanted) -> tuple[Tensor, Tensor]:
     many = isinstance(wanted, (list, tuple))
     if many and len(as_list(value)) != len(wanted):
         raise ValueError("other numbers")
-    got, its = (torch.tensor(list(v) if many else [v], dtype=torch.double) for v in (value, wanted))
-    if got.shape != its.shape:
-        raise ValueError("other numbers")
+    # float() refuses a range, whose numbers torch would all write down.
+    numbers = ([float(one) for one in (as_list(v) if many else [v])] for v in (value, wanted))
+    got, its = (torch.tensor(each, dtype=torch.double) for each in numbers)
     return got, its
