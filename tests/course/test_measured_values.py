@@ -74,10 +74,10 @@ def notebook(monkeypatch, own_workspace):
 
 
 def test_a_notebook_shows_them_beside_each_false_claim(notebook):
-    source = "claim('Above 90 %.', accuracy > 90)\nfor n in costs:\n    claim(f'Dear {n}', costs[n] < 4)"
+    source = "claim('Above 90 %.', accuracy > 90)\nfor n in costs:\n    claim(f'Cheap {n}', costs[n] < 4)"
     first, second, _, last = notebook(source)
     assert "Measured: 86.4 %. Run" in first
-    assert second == "✔ Dear a" and last.endswith("Measured: 5.")
+    assert second == "✔ Cheap a" and last.endswith("Measured: 5.")
 
 
 def test_a_false_claim_on_times_shows_them_too(notebook):
