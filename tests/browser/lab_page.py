@@ -3,10 +3,20 @@
 import json
 import time
 import urllib.request
+from collections.abc import Iterable
+from pathlib import Path
 
+import nbformat
 from playwright.sync_api import Locator, Page
 
 SECONDS = 120  # for a kernel to become idle; a cell of a shortened lesson takes a few
+
+
+def write_notebook(path: Path, codes: Iterable[str]) -> None:
+    """Write a notebook with a code cell for each source."""
+    made = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, codes)))
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, path)
 
 
 class LabPage:

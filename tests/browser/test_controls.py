@@ -1,9 +1,9 @@
 """Every control of a lesson has a name that a screen reader says, and can be used with the keyboard alone."""
 
-import nbformat
 import pytest
 
 from nnopt_lab.course.record import read
+from tests.browser.lab_page import write_notebook
 
 CELLS = """
 from nnopt_lab.course.predictions import predict
@@ -35,9 +35,7 @@ rows
 
 @pytest.fixture
 def lesson(lab, workspace):
-    made = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, CELLS.strip().split("\n---\n"))))
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "controls.ipynb")
+    write_notebook(workspace / "controls.ipynb", CELLS.strip().split("\n---\n"))
     opened = lab("controls.ipynb")
     opened.run_all()
     return opened

@@ -1,7 +1,8 @@
 """Texts in figures have the colour of the page's text, in each theme, after a change of it, and in a playground."""
 
-import nbformat
 import pytest
+
+from tests.browser.lab_page import write_notebook
 
 CELLS = """
 from nnopt_lab.workbench import plots
@@ -48,9 +49,7 @@ CONTRASTS = """async () => {
 
 @pytest.fixture
 def figures(lab, workspace):
-    made = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, CELLS.strip().split("\n---\n"))))
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "figures.ipynb")
+    write_notebook(workspace / "figures.ipynb", CELLS.strip().split("\n---\n"))
     opened = lab("figures.ipynb")
     opened.run_all()
     opened.outputs("It is 3.").wait_for()

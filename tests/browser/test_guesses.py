@@ -4,6 +4,7 @@ import nbformat
 
 from nnopt_lab.course.asking import GUESSES, guesses
 from nnopt_lab.course.record import FILE, read
+from tests.browser.lab_page import write_notebook
 
 NAME = "speed-up from a test"
 CELLS = (
@@ -20,9 +21,7 @@ def run_cell(page, place: int) -> None:
 
 def test_a_guess_is_changed_until_it_is_measured_and_comes_back_with_the_notebook(lab, workspace):
     (workspace / FILE).unlink(missing_ok=True)
-    made = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, CELLS)))
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "guesses.ipynb")
+    write_notebook(workspace / "guesses.ipynb", CELLS)
     page = lab("guesses.ipynb")
     run_cell(page, 0)
     field = page.page.get_by_role("textbox", name="Your guess")
@@ -85,9 +84,7 @@ def test_a_guess_needs_no_code_and_its_form_says_only_what_the_prose_does_not(la
 
 def test_a_measurement_without_a_guess_closes_the_form_also_for_a_new_kernel(lab, workspace):
     (workspace / FILE).unlink(missing_ok=True)
-    made = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, CELLS)))
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "late.ipynb")
+    write_notebook(workspace / "late.ipynb", CELLS)
     page = lab("late.ipynb")
     page.run_all()
     cell, field = page.page.locator(".jp-CodeCell").first, page.page.get_by_role("textbox", name="Your guess")

@@ -1,10 +1,10 @@
 """Help below an exercise: hints at the press of a button, then a solution, and all of it is still there later."""
 
-import nbformat
 import pytest
 
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.record import FILE, read
+from tests.browser.lab_page import write_notebook
 
 EXERCISE = exercises()["start.conv_parameters"]
 WRONG, RIGHT = "0", "out_channels * (in_channels * kernel_size**2 + bias)"
@@ -26,9 +26,7 @@ def notebook(workspace):
 
     def write(name: str, answer: str, tries: int = 0) -> str:
         codes = CELLS.format(answer=answer, tries=tries).strip().split("\n---\n")
-        made = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, codes)))
-        made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-        nbformat.write(made, workspace / name)
+        write_notebook(workspace / name, codes)
         return name
 
     return write

@@ -11,6 +11,7 @@ from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.start_page import write
 from nnopt_lab.course.workspace import START_PAGE
+from tests.browser.lab_page import write_notebook
 
 EXERCISE = exercises()["start.conv_parameters"]
 CELLS = """
@@ -78,9 +79,7 @@ def test_no_lessons_name_is_cut_off_in_the_list_of_files(lab):
 
 def test_a_pass_is_on_the_start_page_and_a_lesson_ends_with_the_way_on(lab, workspace):
     codes = CELLS.strip().split("\n---\n")
-    made = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, codes)))
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "end.ipynb")
+    write_notebook(workspace / "end.ipynb", codes)
     lesson = lab("end.ipynb")
     lesson.run_all()
     page = lesson.page
