@@ -1,13 +1,21 @@
-"""A page of JupyterLab: what a learner does with a notebook in it."""
+"""A page of JupyterLab: what a learner does with a notebook in it.
+
+It can be imported without Playwright, since the tests that import it must be collected to be skipped.
+"""
+
+from __future__ import annotations
 
 import json
 import time
 import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nbformat
-from playwright.sync_api import Locator, Page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
 
 SECONDS = 120  # for a kernel to become idle; a cell of a shortened lesson takes a few
 
@@ -31,7 +39,7 @@ class LabPage:
         self.page, self._address, self._token, self.errors = page, address, token, []
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
-    def open(self, path: str = "") -> "LabPage":
+    def open(self, path: str = "") -> LabPage:
         """Open a file of the workspace, or what `nnopt lab` opens; a notebook's kernel is there on return."""
         self.page.goto(f"{self._address}/{f'lab/tree/{path}' if path else ''}?token={self._token}")
         if path.endswith(".ipynb"):
