@@ -159,7 +159,13 @@ def _judged(asked: Question, answer) -> Card:
         title = _("Right: {answer} ({points})", answer=answer, points=_points(asked.points))
         return Card(title, "good", (translated(asked.explanation),))
     comment = translated_sentences(asked.comment_on(answer))
-    return Card(_("Wrong: {answer}", answer=answer), "bad", (comment, *_after_a_wrong_answer(asked, answer)))
+    lines = (*_chosen(asked, answer), comment, *_after_a_wrong_answer(asked, answer))
+    return Card(_("Wrong: {answer}", answer=answer), "bad", lines)
+
+
+def _chosen(asked: Question, answer) -> tuple[str, ...]:
+    """The text of a choice, which may be out of sight by the time its comment is read."""
+    return (f"{asked.letter(answer)})  {translated(asked.choices[asked.letter(answer)])}",) if asked.choices else ()
 
 
 def _after_a_wrong_answer(asked, answer) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -134,13 +135,14 @@ def compare(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> 
     failing = next((i for i in range(len(cases)) if _fault(exercise, cases[i], outcomes[i], wanted[i])), None)
     if failing is None:
         return Verdict("passed", credit=1.0)
-    found = _wrong_answer(exercise, cases, outcomes)
+    declared = Declared(exercise, cases)
+    found = declared.index_of(outcomes)
     shown, expected = side_by_side(outcomes[failing].value, wanted[failing], exercise.tolerance)
     return Verdict(
         "failed",
         exercise.wrong_answers[found].sentence
         if found is not None
-        else _mistake(exercise, cases, outcomes, wanted, failing),
+        else _mistake(exercise, cases, outcomes, wanted, failing, declared),
         found,
         _shown(exercise, cases[failing]),
         shown,
@@ -151,7 +153,14 @@ def compare(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> 
     )
 
 
-def _mistake(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome], wanted: list, failing: int) -> str:
+def _mistake(
+    exercise: Exercise,
+    cases: list[tuple],
+    outcomes: list[Outcome],
+    wanted: list,
+    failing: int,
+    declared: "Declared",
+) -> str:
     """Describe the mistake in results that match none of the exercise's wrong answers."""
     fault = _fault(exercise, cases[failing], outcomes[failing], wanted[failing])
     if fault != difference(outcomes[failing].value, wanted[failing], exercise.tolerance, named=False):
@@ -174,26 +183,42 @@ def _mistake(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome], wa
     )
     if named:
         return joined(named, fault)
-    declared = _results_of_wrong_answers(exercise, cases)
-    named = two_mistakes(declared, values, wanted, tolerance) or slip(values, wanted, failing, accepts, two=True)
+    known = declared.results()
+    named = two_mistakes(known, values, wanted, tolerance) or slip(values, wanted, failing, accepts, two=True)
     if named:
         return joined(named, fault)
     each = [difference(value, w, tolerance) for value, w in zip(values, wanted, strict=True)]
     if None not in each:  # a mistake is named only if all results look like it
         return each[failing] if len({clue(sentence) for sentence in each}) == 1 else fault
     wrong = [not accepts(n, value) for n, value in enumerate(values)]
-    told = (partly_right(cases, exercise.arguments, wrong), sometimes(declared, values, wrong, tolerance), fault)
+    told = (partly_right(cases, exercise.arguments, wrong), sometimes(known, values, wrong, tolerance), fault)
     return joined(*filter(None, told))
 
 
-def _results_of_wrong_answers(exercise: Exercise, cases: list[tuple]) -> list[tuple[str, list]]:
-    """The sentences and results of the wrong answers that raise no error in any case."""
-    found = []
-    for wrong in exercise.wrong_answers:
-        outcomes = [call(exercise, wrong.function, inputs) for inputs in cases]
-        if not any(outcome.error for outcome in outcomes):
-            found.append((wrong.sentence, [outcome.value for outcome in outcomes]))
-    return found
+class Declared:
+    """An exercise's wrong answers on all cases; each is run at most once per case, and only if it is needed."""
+
+    def __init__(self, exercise: Exercise, cases: list[tuple]):
+        self.exercise, self.cases = exercise, cases
+        self._outcomes: list[list[Outcome]] = [[] for _ in exercise.wrong_answers]
+
+    def index_of(self, outcomes: list[Outcome]) -> int | None:
+        """The index of the wrong answer that an answer with these outcomes behaves like, or None."""
+        alike = partial(_alike, self.exercise)
+        every = range(len(self._outcomes))
+        return next((i for i in every if all(map(alike, outcomes, self._of(i)))), None)
+
+    def results(self) -> list[tuple[str, list]]:
+        """The sentences and results of those that raise no error in any case."""
+        ran = [(wrong.sentence, list(self._of(i))) for i, wrong in enumerate(self.exercise.wrong_answers)]
+        return [(sentence, [its.value for its in every]) for sentence, every in ran if not any(o.error for o in every)]
+
+    def _of(self, i: int) -> Iterator[Outcome]:
+        done = self._outcomes[i]
+        for case, inputs in enumerate(self.cases):
+            if case == len(done):
+                done.append(call(self.exercise, self.exercise.wrong_answers[i].function, inputs))
+            yield done[case]
 
 
 def time_limit(exercise: Exercise) -> float:
@@ -313,14 +338,6 @@ def _fault(exercise: Exercise, inputs: tuple, outcome: Outcome, wanted) -> str |
     for must in exercise.properties:
         if not _holds(must, outcome, wanted, inputs):
             return must.sentence
-    return None
-
-
-def _wrong_answer(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> int | None:
-    for i, wrong in enumerate(exercise.wrong_answers):
-        theirs = (call(exercise, wrong.function, inputs) for inputs in cases)
-        if all(_alike(exercise, mine, its) for mine, its in zip(outcomes, theirs, strict=True)):
-            return i
     return None
 
 

@@ -258,9 +258,9 @@ def test_the_right_letter_is_right_in_either_case(answer):
     assert question(LETTER.id, answer).mood == "good"
 
 
-def test_a_wrong_letter_is_told_why():
+def test_a_wrong_letter_is_told_why_below_the_text_of_its_choice():
     again = "Try again; it costs no points."
-    assert question(LETTER.id, "a").lines == (LETTER.comments["a"], again)
+    assert question(LETTER.id, "A").lines == (f"a)  {LETTER.choices['a']}", LETTER.comments["a"], again)
 
 
 def test_no_wrong_letter_shows_the_explanation_however_often_it_is_chosen():

@@ -64,6 +64,18 @@ def test_a_known_wrong_answer_gets_its_own_sentence_only_if_it_behaves_so_on_all
     assert other.wrong_answer is None and other.mistake != "That is twice the number."
 
 
+def test_no_known_wrong_answer_runs_twice_on_the_same_inputs():
+    seen = []
+
+    def wrong(x):
+        seen.append(x)
+        return 5 * x
+
+    asked = exercise(double, wrong_answers=(WrongAnswer(wrong, "Five times."),))
+    assert not examine(asked, lambda x: x.sin()).passed
+    assert len({x.sum().item() for x in seen}) == len(seen) <= checking.CASES
+
+
 def test_a_known_wrong_answer_that_works_in_place_is_not_mistaken_for_one_that_does_not():
     thrice = exercise(double, wrong_answers=(WrongAnswer(lambda x: x.mul_(3), "Three times, and in place."),))
     assert examine(thrice, lambda x: x.mul_(3)).wrong_answer == 0
