@@ -5,13 +5,10 @@ pyproject.toml loads it, because a conftest.py in this folder would miss `pytest
 
 import os
 import sys
-from functools import cache
-from pathlib import Path
 
 import matplotlib
 import pytest
 from hypothesis import settings
-from xdist.scheduler import LoadScopeScheduling
 
 import nnopt_lab  # noqa: F401 - sets the threads' waiting policy, which kernels inherit, before torch is imported
 
@@ -20,6 +17,7 @@ from nnopt_lab.course.figure_checks import figure_changes
 from nnopt_lab.workbench.cores import usable_cores
 from tests import own_process
 from tests.timing_summary import TimingClaims
+from tests.units import pytest_xdist_make_scheduler  # noqa: F401 - a hook of this plugin
 
 matplotlib.use("agg")
 sys.modules.setdefault("rfc3987_syntax", None)  # as `nnopt` does: nbval reads notebooks, and it takes a second
@@ -29,7 +27,6 @@ os.environ["NNOPT_LANGUAGE"] = "en"  # whatever the locale; processes and kernel
 settings.register_profile("course", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=500)
 settings.load_profile("course")
-BY_PARAMETER = ("test_blank_notebooks.py", "test_exercises.py")
 
 
 class Notebooks:
@@ -65,44 +62,6 @@ class Notebooks:
             "side-by-side" in cell.metadata.get("tags", ()) for cell in item.parent.nb.cells
         ):
             item.add_marker(pytest.mark.serial)
-
-
-class Units(LoadScopeScheduling):
-    """Side by side, a worker gets a file at a time: a notebook's cells build on each other, a file's tests share
-    fixtures. Of the files in BY_PARAMETER it gets the tests of one parameter, which share nothing with the others. The
-    files whose tests run in a process of their own are one unit, since each worker would start another process.
-    """
-
-    def _split_scope(self, nodeid):
-        file, _, test = nodeid.partition("::")
-        if Path(file).name in BY_PARAMETER:
-            return file + test.partition("[")[2]
-        return own_process.CHILD if _in_own_process(self.config.rootpath / file) else file
-
-    def schedule(self):
-        """Long units first and short ones last, so that no worker waits long for another's last one.
-
-        A kernel takes longer than a unit's few tests suggest, and an exercise takes a second.
-        """
-        super().schedule()
-        for unit in sorted(self.workqueue, key=_turn):
-            self.workqueue.move_to_end(unit)
-
-
-def _turn(unit: str) -> int:
-    if ".ipynb" in unit or "test_blank_notebooks.py" in unit:
-        return 0
-    return 2 if "test_exercises.py" in unit else 1
-
-
-@cache
-def _in_own_process(file: Path) -> bool:
-    return file.suffix == ".py" and "\npytestmark = pytest.mark.own_process" in file.read_text(encoding="utf-8")
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config, log):
-    return Units(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -4,17 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections import OrderedDict
 from pathlib import Path
-from types import SimpleNamespace
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from xdist.scheduler import LoadScopeScheduling
 
 from nnopt_lab.workbench.paths import PACKAGE
-from tests import plugin
 
 CLONE = PACKAGE.parent
 CELLS = (
@@ -35,7 +31,7 @@ def clone(tmp_path_factory):
     shutil.copy(CLONE / "pyproject.toml", root)
     (root / "nnopt_lab").symlink_to(PACKAGE)
     (root / "tests" / "lessons").mkdir(parents=True)
-    for name in ("plugin.py", "own_process.py", "timing_summary.py", "conftest.py", "lessons/nbval.cfg"):
+    for name in ("plugin.py", "own_process.py", "timing_summary.py", "units.py", "conftest.py", "lessons/nbval.cfg"):
         shutil.copy(CLONE / "tests" / name, root / "tests" / name)
     (root / "solutions").mkdir()
     for name in ("01_a", "02_b"):
@@ -93,35 +89,3 @@ def test_a_figure_whose_data_has_changed_fails(clone):
     assert answer.returncode == 1
     assert "y axis: stored is from 1 to 2, new is from 1 to 3" in answer.stdout
     assert "If that is right, run nnopt build 03." in answer.stdout
-
-
-@pytest.fixture
-def units():
-    made = object.__new__(plugin.Units)
-    made.config = SimpleNamespace(rootpath=CLONE)
-    return made
-
-
-def test_a_worker_gets_a_file_an_exercise_or_all_tests_of_an_own_process(units):
-    """One of xdist's workers starts the other process, and only once."""
-    deployment = "tests/techniques/deployment"
-    first, second, other, exercise = map(
-        units._split_scope,
-        [
-            f"{deployment}/test_pt2e.py::test_a",
-            f"{deployment}/test_compiler.py::test_b[1]",
-            "tests/test_own_process.py::test_c",
-            "tests/lessons/test_exercises.py::test_d[pruning.n_m_mask]",
-        ],
-    )
-    assert first == second
-    assert (other, exercise) == ("tests/test_own_process.py", "tests/lessons/test_exercises.pypruning.n_m_mask]")
-
-
-def test_notebooks_are_first_and_exercises_last(units, monkeypatch):
-    monkeypatch.setattr(LoadScopeScheduling, "schedule", lambda self: None)  # has sorted them by number of tests
-    many, exercise, few = "tests/test_a.py", "tests/lessons/test_exercises.pya.b]", "tests/test_b.py"
-    solved, blank = "solutions/03_learning_rates.ipynb", "tests/lessons/test_blank_notebooks.py03_learning_rates]"
-    units.workqueue = OrderedDict.fromkeys([many, solved, exercise, few, blank])
-    units.schedule()
-    assert list(units.workqueue) == [solved, blank, many, few, exercise]
