@@ -1,5 +1,9 @@
-"""The README names every command, every finished lesson, only files that are there, and only measured results."""
+"""The README names every command, every finished lesson, only files that are there, and only measured results.
 
+The guide for contributors names only files that are there, too.
+"""
+
+import ast
 import json
 import os
 import re
@@ -22,6 +26,7 @@ from tests.techniques.search.small_search import build, pictures
 
 CLONE = PACKAGE.parent
 TEXT = (CLONE / "README.md").read_text(encoding="utf-8")
+GUIDE = (CLONE / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 def test_every_command_is_in_the_table():
@@ -29,17 +34,35 @@ def test_every_command_is_in_the_table():
         assert re.search(rf"^\| .*`nnopt {name}\b", TEXT, re.MULTILINE), name
 
 
-def test_every_finished_lesson_is_in_the_table_with_its_minutes():
+def test_every_finished_lesson_is_in_the_table_with_its_minutes_and_one_of_its_claims():
     for name, lesson in lessons().items():
         done = lesson.summary[:1].lower() + lesson.summary[1:].removesuffix(".")
-        row = f"| {name[:2]} {name[3:].replace('_', ' ')} | {lesson.minutes} | {done} |"
-        assert (row in TEXT) == (not lesson.draft), row
+        start = f"| {name[:2]} {name[3:].replace('_', ' ')} | {lesson.minutes} | {done} | "
+        found = [line.removeprefix(start) for line in TEXT.splitlines() if line.startswith(start)]
+        assert len(found) == (not lesson.draft), start
+        source = (CLONE / "solutions" / f"{name}.py").read_text(encoding="utf-8")
+        assert all(result.removesuffix(" |") in claims(source) for result in found), found
 
 
-def test_the_files_that_it_names_are_there():
-    named = set(re.findall(r"`((?:nnopt_lab|tests|solutions|notebooks|data)/[a-z0-9_/.]*)`", TEXT))
+def claims(source):
+    """The claims of a lesson that are plain texts."""
+    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    stated = [call.args[0] for call in calls if getattr(call.func, "id", "") == "claim"]
+    return {text.value for text in stated if isinstance(text, ast.Constant)}
+
+
+def test_the_files_that_it_and_the_guide_name_are_there():
+    named = set(re.findall(r"`((?:nnopt_lab|tests|solutions|notebooks|data)/[a-z0-9_/.]*)`", TEXT + GUIDE))
     assert len(named) >= 8
     assert not {path for path in named if not (CLONE / path).exists()}
+
+
+@pytest.mark.parametrize("file", ["README.md", ".github/README.zh.md"])
+def test_its_links_to_sections_lead_to_headings(file):
+    text = (CLONE / file).read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
 
 
 def row(name):

@@ -7,9 +7,10 @@ from importlib import metadata
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.workbench.paths import root
 
-ROW = re.compile(r"^\| (\d\d) [^|]*\| *(\d+) *\| (.*?) *\|$", re.MULTILINE)
+ROW = re.compile(r"^\| (\d\d) [^|]*\|[^|]*\| ([^|]*?) *\|", re.MULTILINE)  # number and what you do there
 PICTURE = re.compile(r"^\[?!\[.*\n|^<picture>[\s\S]*?</picture>\n", re.MULTILINE)  # the badge, too
-LANGUAGES = re.compile(r"^\[[^\]]*\]\([^)]*README[\w.]*\)(?: · .*)?\n", re.MULTILINE)  # the book has one
+# To the README in other languages, and to its sections: the book has neither.
+LINKS = re.compile(r"^\[[^\]]*\]\((?:[^)]*README[\w.]*|#[^)]*)\)(?: · .*)?\n", re.MULTILINE)
 
 
 def readme() -> str:
@@ -35,7 +36,7 @@ def start_page(contents: list[str]) -> str:
     """
     text = readme()
     title, introduction = text.partition("\n")[::2]
-    introduction = LANGUAGES.sub("", PICTURE.sub("", introduction.partition("\n## ")[0])).strip()
+    introduction = LINKS.sub("", PICTURE.sub("", introduction.partition("\n## ")[0])).strip()
     parts = [title, introduction, _lessons(section(text, "The lessons"))]
     parts += [f"## {name}\n\n{body}" for name in ("What it reaches", "Start") if (body := section(text, name))]
     return "\n\n".join([*parts, *contents, ""])
@@ -49,7 +50,7 @@ def section(text: str, heading: str) -> str:
 
 def _lessons(table: str) -> str:
     """The course map: a card per lesson, with what you do there from the README's table."""
-    doing = {int(number): what for number, _, what in ROW.findall(table)}
+    doing = {int(number): what for number, what in ROW.findall(table)}
     cards = [
         f'<a class="nnopt-lesson" href="lessons/{name}.html"><span class="nnopt-number">{lesson.number:02d}</span>'
         f"<strong>{html.escape(lesson.title)}</strong><span>{html.escape(doing.get(lesson.number, ''))}</span>"

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from nnopt_lab.course.translation.markdown_blocks import COMMENT, Block, blocks, with_translations
+from nnopt_lab.course.translation.markdown_blocks import COMMENT, HEADING, Block, blocks, with_translations
 from nnopt_lab.workbench.paths import root
 
 README = "README"  # the name of its file of translations, beside the lessons'
@@ -33,7 +33,7 @@ def readme_messages() -> dict[str, list[str]]:
 
 
 def readme_edition(known: dict[str, str], mark: str) -> str:
-    """The README with translations and with links that hold in its folder.
+    """The README with translations, and with links that hold in its folder and under its headings.
 
     Args:
         known: translations by English text. A text without one stays English.
@@ -49,7 +49,14 @@ def readme_edition(known: dict[str, str], mark: str) -> str:
         return known.get(block.text) or f"{block.text.removesuffix(end)} {mark}{end}"
 
     text = _DESCRIPTION.sub(lambda found: known.get(found[0], found[0]), with_translations(_english(), translated))
+    for heading in (block.text for block in blocks(_english()) if block.kind == HEADING):
+        text = text.replace(f"](#{_anchor(heading)})", f"](#{_anchor(known.get(heading, heading))})")
     return _RELATIVE.sub(r"\1../", text)
+
+
+def _anchor(heading: str) -> str:
+    """The address that GitHub gives a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def _english() -> str:
