@@ -329,8 +329,8 @@ claim(
 mark_bugs()
 
 # %% [markdown]
-# Take the bugs one by one: answer each question below before you open its answer. `attempt` runs a line of the program
-# and prints its error.
+# Take the bugs one by one: answer each question below before you open its answer. `attempt` runs a line of the program,
+# and shows what it gives: behind a triangle, until you have compared your lines.
 #
 # <details><summary>Bugs 1 and 2: why does the program not even start?
 # </summary>
@@ -357,7 +357,7 @@ attempt("F.relu(torch.ones(2))")
 
 # %%
 weights = torch.tensor([-2.2, -0.7, 0.3, 0.9, 1.8])
-weights.byte()
+attempt("weights.byte()", weights=weights)
 
 # %% [markdown]
 # <details><summary>Bug 4: what happens to the constant?

@@ -16,10 +16,10 @@ def test_lines_are_marked_by_buttons_and_the_card_stays_when_the_kernel_has_ende
     box.get_by_role("button", name="F.max_pool2d", pressed=True).wait_for()
     assert box.get_by_role("button", pressed=True).count() == 1
     box.get_by_role("button", name="Compare").click()
-    card = opened.outputs("Your lines hold 1 of the 13 bugs")
+    card = opened.outputs("1 of your 1 line has a bug")
     card.get_by_text("Bug 2: F is never imported.").wait_for()
     opened.restart_kernel()
-    assert opened.outputs("Your lines hold 1 of the 13 bugs").count() == 1
+    assert opened.outputs("1 of your 1 line has a bug").count() == 1
     opened.run_all()
     box.get_by_role("button", name="Mark again").click()
     box.get_by_role("button", name="F.max_pool2d", pressed=True).wait_for()

@@ -8,8 +8,8 @@ from nnopt_lab.course.cards import Card
 from nnopt_lab.course.cell_output import seen
 from nnopt_lab.course.workspace import workspace
 from nnopt_lab.lessons.start_here.buggy_program import BUGS, NUMBERS, code
-from nnopt_lab.lessons.start_here.marked_program import found, marked_program
-from nnopt_lab.workbench.language import _
+from nnopt_lab.lessons.start_here.marked_program import marked_program
+from nnopt_lab.workbench.language import _, counted
 
 NAME = "bug_hunt"
 CLASS = "nnopt-lines"
@@ -46,9 +46,27 @@ def _compared(marked: set[int]) -> Card:
     told = [_("Bugs that you have not marked are in these lines: {lines}.", lines=_listed(missed))] if missed else []
     if innocent:
         told.append(_("These of your lines have no bug: {lines}.", lines=_listed(innocent)))
-    title = _("Your lines hold {count} of the {bugs} bugs", count=len(found(marked)), bugs=len(BUGS))
-    closing = _("Now find out what is wrong in each.")
-    return Card(title, "neutral", (closing,), picture=marked_program(marked), in_words=tuple(told))
+    closing = _("The program has {bugs} bugs; some lines have two. Now find out what is wrong in each.", bugs=len(BUGS))
+    return Card(
+        _title(len(marked), len(innocent)), "neutral", (closing,), picture=marked_program(marked), in_words=tuple(told)
+    )
+
+
+def _title(marked: int, innocent: int) -> str:
+    """The number of lines, not of bugs: who marks a line with two has perhaps seen one."""
+    if not marked:
+        return _("You marked no line")
+    return counted(
+        marked,
+        "{right} of your {count} line has a bug",
+        "{right} of your {count} lines have a bug",
+        right=marked - innocent,
+    )
+
+
+def handed_in() -> bool:
+    """Whether the learner has compared marks with the bugs."""
+    return bool(_kept())
 
 
 def _listed(lines: list[int]) -> str:

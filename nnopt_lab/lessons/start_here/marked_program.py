@@ -37,6 +37,8 @@ def _said(line: int, marked: set[int]) -> tuple[str, str]:
         return "bad", _("There is no bug in this line.")
     explained = [n for n in here if found(marked)[n] == line]
     told = [_("Bug {number}: {sentence}", number=n, sentence=spoken(BUGS[n].sentence)) for n in explained]
+    if len(told) > 1:
+        told.insert(0, _("This line has {count} bugs.", count=len(told)))
     return "good", " ".join(told) or counted(len(here), "Bug {bugs}, too.", "Bugs {bugs}, too.", bugs=_listed(here))
 
 
