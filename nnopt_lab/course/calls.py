@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from nnopt_lab.course import checking, mistakes, record, session, share_log, start_page
-from nnopt_lab.course.cards import Card
+from nnopt_lab.course.cards import Card, without_buttons
 from nnopt_lab.course.cell_output import seen, seen_at_once, shell
 from nnopt_lab.course.checking import Verdict, examine, judge_answer, time_limit
 from nnopt_lab.course.claims import claim
@@ -213,10 +213,10 @@ def _open_card(exercise, verdict: Verdict) -> Card:
     title, mood = _("{exercise}: not answered yet ({points})", **which), "quiet"
     name = exercise.name
     if verdict.state == "blank":
-        lines = [_("Write `{name}` above and press *Check* (without buttons, run both cells again).", name=name)]
+        lines = [_("Write `{name}` above and press *Check*.", name=name), without_buttons()]
     elif verdict.state == "library":
-        again = Message("Press *Check* under your own `{name}` (without buttons, run both cells again).", name=name)
-        lines = [translated(joined(verdict.mistake, again))]
+        again = Message("Press *Check* under your own `{name}`.", name=name)
+        lines = [translated(joined(verdict.mistake, again)), without_buttons()]
     elif verdict.state == "borrowed":
         title = _("{exercise}: right, but not all your own code", **which)
         again = Message("Write that part yourself; if it is an exercise, solve that one first and run its cells again.")

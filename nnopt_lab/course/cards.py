@@ -37,6 +37,11 @@ _LETTER = rf"[^\W{HAN}]"
 EMPHASIS = re.compile(rf"(?<!{_LETTER})(?<!\*)\*(\w[\w ]*)(?<! )\*(?!\*|{_LETTER})")
 
 Line = str | tuple[str, str]
+WITHOUT_BUTTONS = "nnopt-without-buttons"  # class of what the course's extension of JupyterLab hides
+
+
+class ButtonlessLine(str):
+    """A paragraph of a card that only helps where the course's extension of JupyterLab shows no buttons."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,11 @@ class Card:
         )
 
 
+def without_buttons() -> ButtonlessLine:
+    """The paragraph that says how to check an answer without the button *Check*."""
+    return ButtonlessLine(_("Without buttons, run both cells again."))
+
+
 def badge(mood: str) -> str:
     """A mood's mark in a box of its colour, before a line of text whose further lines hang below its first."""
     return f'<strong style="{BADGE};color:#fff;background:{ACCENTS[mood]}">{_MARKS[mood]}</strong> '
@@ -122,7 +132,8 @@ def _line(line: Line) -> str:
 
 
 def _paragraph(text: str) -> str:
-    return f'<div style="margin-top:4px">{inline(text)}</div>'
+    kind = f' class="{WITHOUT_BUTTONS}"' if isinstance(text, ButtonlessLine) else ""
+    return f'<div{kind} style="margin-top:4px">{inline(text)}</div>'
 
 
 def _block(label: str, text: str) -> str:

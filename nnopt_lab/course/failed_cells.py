@@ -1,6 +1,6 @@
 """Cards for a check whose exercise's cell stopped with an error: the function is an older one, or there is none."""
 
-from nnopt_lab.course.cards import Card
+from nnopt_lab.course.cards import Card, without_buttons
 from nnopt_lab.course.cell_runs import Run, stopped_run
 from nnopt_lab.course.exercises import Exercise, cell_id
 from nnopt_lab.course.help import HelpCard
@@ -13,9 +13,9 @@ def failed_card(exercise: Exercise) -> Card | None:
     if run is None:
         return None
     title = _("{exercise}: not checked", exercise=translated(exercise.title))
-    again = _("Correct that cell and press *Check* (without buttons, run both cells again).")
+    again = _("Correct that cell and press *Check*.")
     helps = _('`hint("{id}")` helps.', id=exercise.id)
-    lines = (_what_stopped(run), again, _("This did not count as a try."), helps)
+    lines = (_what_stopped(run), again, without_buttons(), _("This did not count as a try."), helps)
     return HelpCard(title, "quiet", lines, exercise=exercise.id)
 
 

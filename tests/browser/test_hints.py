@@ -119,3 +119,11 @@ def test_a_pass_shows_the_points_and_the_courses_own_code_in_a_fold(lab, noteboo
     card.get_by_text("The course's solution").click()
     assert "def conv_parameters" in card.inner_text()
     assert page.errors == []
+
+
+def test_a_card_beside_buttons_does_not_say_what_to_do_without_them(lab, notebook):
+    page = lab(notebook("blank.ipynb", "(_ for _ in ()).throw(NotImplementedError)"))
+    page.run_all()
+    card = page.page.locator(".jp-CodeCell").last
+    card.get_by_text("above and press Check.").locator("visible=true").wait_for()
+    assert not any(line.is_visible() for line in card.get_by_text("Without buttons").all())

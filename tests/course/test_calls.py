@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 import sys
 from types import ModuleType
 
@@ -90,6 +91,8 @@ def test_points_are_noted_once_and_a_pass_is_kept_after_a_failure(noted):
 def test_a_blank_answer_is_no_attempt_and_an_interrupted_one_is_not_noted(noted):
     card = check(ID, stub)
     assert "not answered yet" in card.title and card.mood == "quiet"
+    assert "Without buttons, run both cells again." in repr(card)
+    assert re.search(r'<div class="nnopt-without-buttons"[^>]*>Without buttons', card._repr_html_())
     assert noted("exercises", ID) == {"passed": False, "points": 0, "attempts": 0}
     card = check(ID, interrupted)
     assert card.title == f"{EXERCISE.title}: interrupted" and card.mood == "quiet"
