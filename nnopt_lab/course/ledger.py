@@ -11,6 +11,7 @@ from nnopt_lab.workbench.language import _, counted, translated
 FARTHEST = 1e6  # of guess ÷ measured, on the plot
 LONGEST_NAME = 64
 FINEST = 2  # decimals of percent and points: 10,000 test pictures can't show more
+_WHOLE = "white-space:nowrap"
 ENOUGH = 3  # guesses, before anything is said about all of them: one or two prove nothing
 
 
@@ -179,28 +180,28 @@ class Ledger:
     def _repr_html_(self) -> str:
         if not self.made:
             return f"<div>{self!r}</div>"
-        left, right = (f'style="text-align:{side}"' for side in ("left", "right"))
+        left, right = "text-align:left", "text-align:right"
         colors = self._colors()
         rows = "".join(
-            f'<tr><td {left}><span style="color:{colors[p.lesson]}">●</span> {html.escape(p.lesson[:2])}</td>'
-            f"<td {left}>{inline(translated(name))}</td>"
-            f"<td {right}>{html.escape(in_unit(p.guess, p.unit))}</td>"
-            f"<td {right}>{html.escape(in_unit(p.measured, p.unit))}</td>"
-            f"<td {right}>{'–' if p.ratio is None else f'{p.ratio:.2f}'}</td><td {left}>{p.verdict}</td></tr>"
+            _row(
+                "td",
+                (f"{left};{_WHOLE}", f'<span style="color:{colors[p.lesson]}">●</span> {html.escape(p.lesson[:2])}'),
+                (left, inline(translated(name))),
+                (right, _whole(in_unit(p.guess, p.unit))),
+                (right, _whole(in_unit(p.measured, p.unit))),
+                (f"{left};{_WHOLE}", html.escape(p.verdict)),
+            )
             for name, p in self.made.items()
         )
-        heads = "".join(
-            f'<th scope="col" {side}>{head}</th>'
-            for side, head in (
-                (left, _("lesson")),
-                (left, _("prediction")),
-                (right, _("guess")),
-                (right, _("measured")),
-                (right, _("guess ÷ measured")),
-                (left, ""),
-            )
+        heads = _row(
+            'th scope="col"',
+            (f"{left};{_WHOLE}", _("lesson")),
+            (left, _("prediction")),
+            (right, _("guess")),
+            (right, _("measured")),
+            (left, ""),
         )
-        return f"<div>{_heading()}</div><table><tr>{heads}</tr>{rows}</table><div>{html.escape(self._ending)}</div>"
+        return f"<div>{_heading()}</div><table>{heads}{rows}</table><div>{html.escape(self._ending)}</div>"
 
     def _colors(self) -> dict[str, str]:
         """A colour per lesson; neighbours differ, and the lesson's number distinguishes those that share a colour."""
@@ -208,6 +209,17 @@ class Ledger:
 
         lessons = sorted({p.lesson for p in self.made.values()})
         return {lesson: plots.PALETTE[i % len(plots.PALETTE)] for i, lesson in enumerate(lessons)}
+
+
+def _row(tag: str, *cells: tuple[str, str]) -> str:
+    """A row of the table in HTML, from each cell's style and content."""
+    inside = (f'<{tag} style="padding:3px 6px;{style}">{content}</{tag[:2]}>' for style, content in cells)
+    return f"<tr>{''.join(inside)}</tr>"
+
+
+def _whole(number: str) -> str:
+    """A number with its unit in HTML, on one line unless the unit is several words."""
+    return html.escape(number.replace(" ", "\N{NO-BREAK SPACE}") if number.count(" ") < 2 else number)
 
 
 def ledger_of(contents: dict) -> Ledger:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from nnopt_lab.course.ledger import Ledger, Prediction
+from nnopt_lab.workbench.language import set_language
 from nnopt_lab.workbench.tables import Table
 
 CELL = 780  # pixels, on a screen of 1,280 with the contents panel open
@@ -86,3 +88,17 @@ def test_names_and_sentences_break_once_and_numbers_never(page):
     assert lines == 2
     ((_, _, (lines, text)),) = show(page, BOOK, MANY._repr_html_())
     assert lines == 1, text
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_ledger_fits_a_cell_with_its_headings_on_one_line(page, language, chinese_of_today):
+    set_language(language)
+    names = ("speed-up", "accuracy after a quarter of an epoch at 2 bits, weights and inputs, learned steps")
+    units = ("×", "points", "% of the float32 file", "× as long")
+    numbers = {"guess": 1234.5, "measured": 100.7, "low": 98.0, "high": 104.1}
+    made = [(f"{name} {i}", Prediction("08_x", unit, **numbers)) for i, unit in enumerate(units) for name in names]
+    ((inner, outer, _most),) = show(page, CELL, Ledger(dict(made))._repr_html_())
+    set_language(None)
+    assert outer <= inner
+    heights = page.evaluate("[...document.querySelectorAll('th')].map(head => head.clientHeight)")
+    assert len(heights) == 5 and max(heights) < 30
