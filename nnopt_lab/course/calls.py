@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from nnopt_lab.course import checking, mistakes, record, session, share_log, start_page
-from nnopt_lab.course.cards import Card, without_buttons
+from nnopt_lab.course.cards import Card, Line, without_buttons
 from nnopt_lab.course.cell_output import seen, seen_at_once, shell
 from nnopt_lab.course.checking import Verdict, examine, judge_answer, time_limit
 from nnopt_lab.course.claims import claim
@@ -205,10 +205,7 @@ def _endless_card(exercise: Exercise, at: tuple[int, str] | None, seconds: float
 def _open_card(exercise, verdict: Verdict) -> Card:
     shown = input_rows({name: spoken(text) for name, text in (verdict.inputs or {}).items()})
     if verdict.state == "failed":
-        shown += [(_("your result"), spoken(verdict.got)), (_("expected"), spoken(verdict.wanted))]
-        if WRONG in verdict.got:
-            place = spoken(verdict.place)
-            shown.append(_("✗ and ✓ mark the values that differ; the first is at {place}.", place=place))
+        shown += _results(verdict)
     which = {"exercise": translated(exercise.title), "points": _points(exercise.points)}
     title, mood = _("{exercise}: not answered yet ({points})", **which), "quiet"
     name = exercise.name
@@ -229,6 +226,16 @@ def _open_card(exercise, verdict: Verdict) -> Card:
     return HelpCard(title, mood, tuple(lines), exercise=exercise.id)
 
 
+def _results(verdict: Verdict) -> list[Line]:
+    got, wanted = spoken(verdict.got), spoken(verdict.wanted)
+    if verdict.summary:
+        return [(spoken(verdict.summary), got)]
+    results = [(_("your result"), got), (_("expected"), wanted)]
+    if WRONG in got and verdict.place not in verdict.mistake:
+        results.append(_("✗ and ✓ mark the values that differ; the first is at {place}.", place=spoken(verdict.place)))
+    return results
+
+
 def _not_yet(earned: int, which: dict[str, str]) -> str:
     if not earned:
         return _("{exercise}: not yet ({earned} of {points})", earned=earned, **which)
@@ -241,12 +248,11 @@ def _not_yet(earned: int, which: dict[str, str]) -> str:
 
 
 def _without_repetition(verdict: Verdict) -> str:
-    """The mistake in the language in use, without the two results, which the card shows in rows of their own."""
-    results = f"Expected {verdict.wanted}, got {verdict.got}."
-    if verdict.mistake == results:
-        return _("The result is wrong for these inputs.")
+    """The mistake in the language in use, without what the card's rows say."""
     mistake = verdict.mistake
-    return translated_sentences(mistake.without_end(results) if isinstance(mistake, Message) else mistake)
+    if mistake == verdict.repeated:
+        return _("The result is wrong for these inputs.")
+    return translated_sentences(mistake.without_end(verdict.repeated) if isinstance(mistake, Message) else mistake)
 
 
 def _points(count: int) -> str:

@@ -4,6 +4,8 @@ import html
 import re
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+
 from nnopt_lab.workbench.language import _
 from nnopt_lab.workbench.language.typography import HAN, has_ideographs
 
@@ -24,6 +26,8 @@ _SIGN = "display:inline-block;width:1.25ch;font-size:80%;text-align:center;opaci
 _WHOLE = "white-space:nowrap"
 _SHORT = 90  # characters of a block that stands beside its label
 _GREY = "rgba(127,127,127,.14)"
+_TABLE = "margin:2px 0 0;border-collapse:collapse;font-size:90%"
+_CELL = "padding:1px 24px 1px 0;border:0;background:none;color:inherit"
 _WORDS = "word-break:normal;overflow-wrap:anywhere;"  # JupyterLab breaks a line of code anywhere, even inside a name
 
 WIDTH = "900px"  # at most, of cards, claims and forms, whatever their fonts; as wide as most figures
@@ -54,7 +58,8 @@ class Card:
     Attributes:
         title: one short line.
         mood: "good", "bad", "neutral" or "quiet".
-        lines: paragraphs; a (label, text) pair is shown as a labelled block of code.
+        lines: paragraphs; a (label, text) pair is shown as a labelled block of code, or as a table if
+            its lines are rows with tabs between the cells, of which the first has the columns' names.
         folds: (summary, line) pairs, each behind a triangle to click on; in HTML only.
         picture: HTML below the title; the lines, or `in_words`, say the same in words.
         in_words: paragraphs that say what the picture shows, where no HTML is shown.
@@ -136,7 +141,15 @@ def _paragraph(text: str) -> str:
     return f'<div{kind} style="margin-top:4px">{inline(text)}</div>'
 
 
+def _cells(text: str) -> list[list[str]]:
+    """The cells of a text that is a table: at least two lines, with equally many tabs, at least two; else nothing."""
+    cells = [line.split("\t") for line in text.split("\n")]
+    return cells if len(cells) > 1 and len({len(row) for row in cells}) == 1 and len(cells[0]) > 2 else []
+
+
 def _block(label: str, text: str) -> str:
+    if cells := _cells(text):
+        return f'<div style="margin-top:6px;font-size:90%">{inline(label)}</div>{_table(*cells)}'
     if label and "\n" not in text and len(text) < _SHORT:
         return (
             '<div style="margin-top:4px;display:flex;align-items:baseline"><span style="flex:0 0 10em;font-size:90%">'
@@ -146,8 +159,27 @@ def _block(label: str, text: str) -> str:
     caption = f'<div style="margin-top:6px;font-size:90%">{inline(label)}</div>' if label else ""
     return (
         f'{caption}<pre style="margin:2px 0 0;padding:4px 8px;border-radius:3px;background:{_GREY};color:inherit;'
-        f'{_WORDS}max-height:14em;overflow:auto">{_code(text)}</pre>'
+        f'{_WORDS}white-space:pre-wrap">{_code(text)}</pre>'
     )
+
+
+def _table(head: list[str], *rows: list[str]) -> str:
+    """The first column holds names, the others numbers."""
+    tags = [("th", head), *(("td", row) for row in rows)]
+    return f'<table style="{_TABLE}">{"".join(_row(*row) for row in tags)}</table>'
+
+
+def _row(tag: str, row: list[str]) -> str:
+    sides = ["left", *["right"] * (len(row) - 1)]
+    cells = (
+        f'<{tag} style="{_CELL};text-align:{side}">{_cell(tag, cell)}</{tag}>'
+        for side, cell in zip(sides, row, strict=True)
+    )
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _cell(tag: str, text: str) -> str:
+    return f"<code>{html.escape(text)}</code>" if tag == "td" and not text.startswith("…") else html.escape(text)
 
 
 def _code(text: str) -> str:
@@ -180,4 +212,15 @@ def _unbroken(text: str) -> str:
 
 
 def _plain_block(label: str, text: str) -> str:
-    return f"  {label}:\n" + "\n".join(f"    {line}" for line in text.splitlines())
+    lines = _in_columns(cells) if (cells := _cells(text)) else text.splitlines()
+    return f"  {label.removesuffix('.')}:\n" + "\n".join(f"    {line}" for line in lines)
+
+
+def _in_columns(cells: list[list[str]]) -> list[str]:
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    padded = (
+        [f"{' ' * (width - cell_len(cell))}{cell}" for cell, width in zip(row[1:], widths[1:], strict=True)]
+        for row in cells
+    )
+    firsts = (f"{row[0]}{' ' * (widths[0] - cell_len(row[0]))}" for row in cells)
+    return ["  ".join([first, *others]).rstrip() for first, others in zip(firsts, padded, strict=True)]

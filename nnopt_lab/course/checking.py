@@ -36,6 +36,7 @@ from nnopt_lab.workbench.language import Message, joined
 
 CASES = 16
 LIMIT, SLOWER = 30, 100
+_LONGEST = 900  # characters of an input
 MOST = 20_000  # values in a result; a larger one is wrong, and an exercise's own comparison could take hours
 
 
@@ -49,12 +50,15 @@ class Verdict:
         mistake: a description of the mistake; empty after a pass and for a blank answer.
         wrong_answer: index of the exercise's wrong answer that this one behaves like, or None.
         inputs: the first inputs that failed, by argument.
-        got, wanted: the result for them and the expected one, as text; ✗ and ✓ mark the values that differ.
+        got, wanted: the result for them and the expected one, as text; ✗ and ✓ mark the values that differ. Of long
+            results, `got` is a table of the places that differ, and `wanted` is empty.
         credit: share of the points, 0 to 1, that a grader gives: 1 for a pass, ½ if the results are right and only an
             input was changed, else the sum of the declared properties' credits that it earns.
         case: index of the case that the card shows.
         error: the class's name of the error that was raised, or "".
         place: of the first value that ✗ and ✓ mark, such as "[2]", or "".
+        summary: of long results, how much differs, else "".
+        repeated: the sentence, in `mistake` or not, that says no more than the results do.
     """
 
     state: str
@@ -67,6 +71,8 @@ class Verdict:
     case: int = 0
     error: str = ""
     place: str = ""
+    summary: str = ""
+    repeated: str = ""
 
     @property
     def passed(self) -> bool:
@@ -137,7 +143,9 @@ def compare(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> 
         return Verdict("passed", credit=1.0)
     declared = Declared(exercise, cases)
     found = declared.index_of(outcomes)
-    shown, expected = side_by_side(outcomes[failing].value, wanted[failing], exercise.tolerance)
+    pair = outcomes[failing].value, wanted[failing]
+    shown = side_by_side(*pair, exercise.tolerance)
+    listed = shown.summary and difference(*pair, exercise.tolerance, named=False)
     return Verdict(
         "failed",
         exercise.wrong_answers[found].sentence
@@ -145,11 +153,13 @@ def compare(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> 
         else _mistake(exercise, cases, outcomes, wanted, failing, declared),
         found,
         _shown(exercise, cases[failing]),
-        shown,
-        expected,
+        shown.got,
+        shown.wanted,
         _credit(exercise, cases, outcomes, wanted),
         failing,
-        place=first_difference(outcomes[failing].value, wanted[failing], exercise.tolerance),
+        place=first_difference(*pair, exercise.tolerance),
+        summary=shown.summary,
+        repeated=listed or f"Expected {shown.wanted}, got {shown.got}.",
     )
 
 
@@ -348,4 +358,4 @@ def _alike(exercise: Exercise, mine: Outcome, its: Outcome) -> bool:
 
 
 def _shown(exercise: Exercise, inputs: tuple) -> dict[str, str]:
-    return {name: show(value) for name, value in zip(exercise.arguments, inputs, strict=True)}
+    return {name: show(value, _LONGEST) for name, value in zip(exercise.arguments, inputs, strict=True)}

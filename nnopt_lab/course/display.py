@@ -1,7 +1,5 @@
 """Show values as text, as a learner would print them, shortened."""
 
-import math
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FunctionType, NoneType
@@ -10,11 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnopt_lab.course.tensor_text import tensor_text
 from nnopt_lab.workbench.language import Message
 
-_printing = threading.Lock()  # torch's print options belong to the whole process, and a grader has several threads
 _DEEPEST_LINES, _DEEPEST_BRACKETS = 4, 12
-_EDGE, _MOST = 3, 2_000  # numbers printed from each end of a long axis; most numbers printed in total
 _NAMES = {
     NoneType: Message("nothing (None)"),
     int: Message("an integer"),
@@ -83,11 +80,9 @@ def _text(value, limit: int, depth: int) -> str:
     if isinstance(value, Tensor):
         if value.layout == torch.strided and not value.is_nested and not is_stored(value):
             return Message("a tensor whose memory is freed   shape {shape}", shape=list(value.shape))
-        if not (edge := _edge(value)):
-            return Message("{kind}   shape {shape}", kind=kind(value), shape=list(value.shape))
-        with _printing, torch._tensor_str.printoptions(precision=4, linewidth=88, threshold=200, edgeitems=edge):
-            text = f"{value.detach()!r}"
-        return text if value.ndim == 0 else f"{text}   shape {list(value.shape)}"
+        if value.ndim == 0 or value.is_meta or value.layout != torch.strided or value.is_nested or value.is_quantized:
+            return _printed(value)
+        return tensor_text(value, limit)
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, (tuple, list)) and any(isinstance(v, Tensor) for v in value):
@@ -97,12 +92,10 @@ def _text(value, limit: int, depth: int) -> str:
     return repr(value)
 
 
-def _edge(tensor: Tensor) -> int:
-    """The number of values that can be shown from each end of every axis; 0 if even one is too many.
-
-    Short axes are never shortened, so each one multiplies the amount that is printed.
-    """
-    return next((n for n in range(_EDGE, 0, -1) if math.prod(min(size, 2 * n) for size in tensor.shape) <= _MOST), 0)
+def _printed(tensor: Tensor) -> str:
+    """As torch prints it."""
+    text = f"{tensor.detach()!r}"
+    return text if tensor.ndim == 0 else f"{text}   shape {list(tensor.shape)}"
 
 
 def _bracketed(values, limit: int, depth: int) -> str:

@@ -123,7 +123,9 @@ def _card(answer: Answer) -> Card:
         return Card(_("Not answered"), "quiet")
     shown = input_rows(result.inputs)
     if result.inputs:
-        shown += [(_("your result"), result.got), (_("expected"), result.wanted)]
+        shown += [(_("your result"), result.got)]
+    if result.inputs and result.wanted:  # else the result is a table with both
+        shown += [(_("expected"), result.wanted)]
     titles = {"partly right": _("Partly right"), "failed": _("Wrong"), "raised": _("It raised an error")}
     title = titles.get(result.state) or begun(state_in_words(result.state))
     return Card(title, "bad", (translated_sentences(result.mistake), *shown))

@@ -125,18 +125,17 @@ def test_code_in_cards_looks_the_same_in_all_of_them_and_after_a_reload(page):
     assert page.page.locator(".nnopt-help").count() == 0 and page.page.evaluate(CODE_LOOKS) == before
 
 
-def test_long_code_in_a_card_can_be_scrolled_and_the_page_scrolls_on(page):
-    short, long = (page.page.locator("[role=note] pre").nth(n) for n in (0, 1))
-    assert short.evaluate("pre => pre.scrollHeight <= pre.clientHeight")
-    assert long.evaluate("pre => pre.offsetHeight") == 320
-    assert long.evaluate("pre => pre.scrollHeight > pre.clientHeight")
-    long.scroll_into_view_if_needed()
-    long.evaluate("pre => { pre.scrollTop = pre.scrollHeight; }")
-    place, above = long.bounding_box(), long.bounding_box()["y"]
-    page.page.mouse.move(place["x"] + 50, place["y"] + 50)
-    page.page.mouse.wheel(0, 200)
+def test_long_code_in_a_card_stands_whole_and_the_page_scrolls_over_it(page):
+    code = page.page.locator("[role=note] pre").nth(1)
+    assert code.evaluate("pre => pre.offsetHeight") > 700
+    assert code.evaluate("pre => pre.scrollHeight <= pre.clientHeight")
+    code.evaluate("pre => pre.scrollIntoView()")
     page.page.wait_for_timeout(500)
-    assert long.bounding_box()["y"] < above
+    above = code.bounding_box()
+    page.page.mouse.move(above["x"] + 50, above["y"] + 50)
+    page.page.mouse.wheel(0, -200)
+    page.page.wait_for_timeout(500)
+    assert code.bounding_box()["y"] > above["y"]
 
 
 def test_frames_are_tinted_equally_on_a_dark_page_and_tables_look_alike(page):

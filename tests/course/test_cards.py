@@ -116,3 +116,17 @@ def test_a_row_of_inputs_ends_its_lines_between_them_and_never_inside_a_name(cou
     page = Card("t", "bad", (("inputs", row),))._repr_html_()
     assert page.count('white-space:nowrap">padding_') == count and "word-break:normal" in page
     assert row in re.sub("<[^>]*>", "", page)
+
+
+def test_rows_with_tabs_are_a_table():
+    card = Card("t", "bad", (("2 values differ.", "index\tyours\texpected\n[0]\t<1>\t22\n… and 1 more\t\t"),))
+    page = Page(card._repr_html_())
+    assert [page.tags.count(tag) for tag in ("table", "tr", "th", "td", "pre")] == [1, 3, 3, 6, 0]
+    assert "<1>" in page.text and not page.open
+    lines = ["  2 values differ:", "    index         yours  expected", "    [0]             <1>        22"]
+    assert repr(card).splitlines()[1:] == [*lines, "    … and 1 more"]
+
+
+@pytest.mark.parametrize("code", ["def f(x):\n\treturn x", "\tone\ttwo", "a\tb\n\tc"])
+def test_code_with_tabs_is_no_table(code):
+    assert "<pre" in Card("t", "bad", (("", code),))._repr_html_()

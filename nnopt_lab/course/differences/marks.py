@@ -1,33 +1,57 @@
-"""Show a result and the expected one with marks at the values that differ, and shorten long ones to these."""
+"""Show a result and the expected one with marks at the values that differ, or list the places of long ones."""
 
-import re
+import itertools
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
 from nnopt_lab.course.differences.comparison import agree
 from nnopt_lab.course.differences.grid import Pair, in_columns
+from nnopt_lab.course.differences.places import differing, summary, table
 from nnopt_lab.course.differences.tensors import wrong_values
 from nnopt_lab.course.differences.values import comparable, has_parts
-from nnopt_lab.course.display import ignoring_faults, kind, show
+from nnopt_lab.course.display import ignoring_faults, show
+from nnopt_lab.course.tensor_text import COLUMNS, ROWS, axes, heading, numbers, rows
 from nnopt_lab.workbench.language import Message
 
 WRONG, RIGHT = "✗", "✓"  # before a value of the result, and before the expected one
 _LONGEST = 600  # characters of a result that is shown whole
-_LISTED = 8  # differing values of a longer one
-_VALUE = re.compile(r"[^\s,\[\]()]+")
+_ONLY_ROW = 36  # numbers of a tensor
+_PRECISIONS = (4, 8)
 
 
-def side_by_side(got, wanted, tolerance: float) -> Pair:
-    """Show two values, with ✗ before each value of `got` that differs and ✓ before its counterpart in `wanted`.
+@dataclass(frozen=True)
+class Shown:
+    """A result and the expected one as text.
 
-    Single values, and two that can't be compared value by value, have no marks. Values with marks stand in the same
-    columns of both texts.
+    Attributes:
+        got, wanted: the two, with ✗ before each value of `got` that differs and ✓ before its counterpart in `wanted`.
+            Single values, and two that can't be compared value by value, have no marks. Values with marks stand in the
+            same columns of both texts.
+        summary: of two long results, how much differs; then `got` is the table of the places, and `wanted` is empty.
     """
-    if not isinstance(wanted, Tensor) or wanted.ndim:
-        with ignoring_faults():  # a list that contains itself, for example
-            return _pair(got, wanted, tolerance)
-    return show(got), show(wanted)
+
+    got: str
+    wanted: str
+    summary: str = ""
+
+
+def side_by_side(got, wanted, tolerance: float) -> Shown:
+    """Show two values: short ones whole, long ones by the places that differ."""
+    with ignoring_faults():  # a list that contains itself, for example
+        if (pair := _pair(got, wanted, tolerance)) is not None and max(map(len, pair)) <= _LONGEST:
+            return Shown(*pair)
+        if _is_listed(got, wanted) and (places := list(differing(got, wanted, tolerance))):
+            return Shown(table(places), "", summary(wanted, places))
+    return Shown(show(got), show(wanted))
+
+
+def _is_listed(got, wanted) -> bool:
+    if isinstance(wanted, Tensor):
+        return bool(wanted.ndim) and comparable(got, wanted)
+    return isinstance(wanted, (list, tuple)) and comparable(got, wanted) and len(got) == len(wanted)
 
 
 def first_difference(got, wanted, tolerance: float) -> str:
@@ -55,7 +79,8 @@ def _first(got, wanted, tolerance: float) -> str:
     return Message("{place} of {part}", place=inner, part=part) if inner else part
 
 
-def _pair(got, wanted, tolerance: float) -> Pair:
+def _pair(got, wanted, tolerance: float) -> Pair | None:
+    """The texts of two values; None if one is long."""
     if comparable(got, wanted) and isinstance(wanted, Tensor) and wanted.ndim:
         return _tensors(got.detach().as_subclass(Tensor).cpu(), wanted.detach(), tolerance)
     if comparable(got, wanted) and isinstance(wanted, (list, tuple)) and len(got) == len(wanted):
@@ -63,82 +88,51 @@ def _pair(got, wanted, tolerance: float) -> Pair:
     return show(got), show(wanted)
 
 
-def _tensors(got: Tensor, wanted: Tensor, tolerance: float) -> Pair:
+def _tensors(got: Tensor, wanted: Tensor, tolerance: float) -> Pair | None:
     wrong = wrong_values(got, wanted, tolerance)
     if not wrong.any():
         return show(got), show(wanted)
-    flags = wrong.flatten().tolist()
-    texts = show(got, _LONGEST), show(wanted, _LONGEST)
-    if not any("..." in text or text.endswith(" …") for text in texts):
-        return _row_pair(texts, flags) if wanted.ndim == 1 else _table_pair(texts, flags)
-    places = wrong.nonzero().tolist()
-    return _listed(got, WRONG, places), _listed(wanted, RIGHT, places)
+    long = axes(wanted)
+    sizes = [wanted.shape[axis] for axis in long]
+    if len(long) > 2 or (len(long) == 2 and (sizes[0] > ROWS or sizes[1] > COLUMNS)) or math.prod(sizes) > _ONLY_ROW:
+        return None
+    cells = _cells(got, wanted, wrong.flatten().tolist())
+    if len(long) < 2:
+        return in_columns(cells, _around(got, wanted))
+    width = max(map(len, itertools.chain(*cells)))
+    mine, its = ([cell[side].rjust(width) for cell in cells] for side in (0, 1))
+    return tuple("\n".join([f"{heading(t)}:", *rows(texts, sizes[1])]) for t, texts in ((got, mine), (wanted, its)))
 
 
-def _row_pair(texts: Pair, flags: Sequence[bool]) -> Pair:
-    """Two printed tensors of one axis with marks, in common columns."""
-    values, around = [], []
-    for text, mark in zip(texts, (WRONG, RIGHT), strict=True):
-        start, end = text.index("[") + 1, text.index("]")
-        found = _VALUE.findall(text[start:end])
-        values.append([f"{mark}{value}" if differs else value for value, differs in zip(found, flags, strict=True)])
-        around.append((text[:start], text[end:]))
-    return in_columns(list(zip(*values, strict=True)), tuple(around))
+def _cells(got: Tensor, wanted: Tensor, flags: Sequence[bool]) -> list[Pair]:
+    """The numbers of two tensors with marks, with as many digits as distinguish those that differ."""
+    for precision in _PRECISIONS:
+        pairs = list(zip(numbers(got, precision), numbers(wanted, precision), strict=True))
+        if all(mine != its for (mine, its), differs in zip(pairs, flags, strict=True) if differs):
+            break
+    return [
+        (f"{WRONG}{mine}", f"{RIGHT}{its}") if differs else (mine, its)
+        for (mine, its), differs in zip(pairs, flags, strict=True)
+    ]
 
 
-def _table_pair(texts: Pair, flags: Sequence[bool]) -> Pair:
-    """Two printed tensors of several axes with marks, whose values are equally wide."""
-    widths = [max(map(len, _VALUE.findall(text[text.index("(") : text.rindex("]]")]))) for text in texts]
-    marks = (WRONG, RIGHT)
-    return tuple(_with_marks(texts[n], marks[n], flags, max(widths) - widths[n]) for n in (0, 1))
+def _around(*tensors: Tensor) -> tuple[Pair, Pair]:
+    told = [f"{heading(tensor)}: [" for tensor in tensors]
+    return tuple((before.rjust(max(map(len, told))), "]") for before in told)
 
 
-def _with_marks(text: str, mark: str, flags: Sequence[bool], missing: int) -> str:
-    """A printed tensor with marks; a space before its other values, so that columns stay columns."""
-    left = iter(flags)
-    start = text.index("(")
-
-    def marked(value: re.Match) -> str:
-        differs = next(left, None)
-        return value[0] if differs is None else f"{' ' * missing}{mark if differs else ' '}{value[0]}"
-
-    body = _VALUE.sub(marked, text[start:].replace("\n", "\n "))
-    return text[:start] + re.sub(r"^ (?=\n|$)", "", body, flags=re.MULTILINE)
-
-
-def _listed(tensor: Tensor, mark: str, places: list[list[int]]) -> str:
-    lines = [f"{place}: {mark}{show(tensor[tuple(place)].item())}" for place in places[:_LISTED]]
-    return _few(Message("{kind}   shape {shape}", kind=kind(tensor), shape=list(tensor.shape)), lines, len(places))
-
-
-def _few(what: str, lines: list[str], count: int) -> str:
-    return Message(
-        "{what}   {shown} of {count} values that differ:\n{lines}",
-        what=what,
-        shown=len(lines),
-        count=count,
-        lines="\n".join(lines),
-    )
-
-
-def _sequences(got, wanted, tolerance: float) -> Pair:
+def _sequences(got, wanted, tolerance: float) -> Pair | None:
     differs = [not agree(g, w, tolerance) for g, w in zip(got, wanted, strict=True)]
     if not any(differs):
         return show(got), show(wanted)
     pairs = [_item(g, w, not d, tolerance) for g, w, d in zip(got, wanted, differs, strict=True)]
-    if max(sum(len(p[side]) + 2 for p in pairs) for side in (0, 1)) <= _LONGEST:
-        return _together(got, wanted, pairs)
-    few = [at for at, d in enumerate(differs) if d][:_LISTED]
-    return tuple(
-        _few(kind(values), [f"[{at}]: {pairs[at][side]}" for at in few], sum(differs))
-        for side, values in enumerate((got, wanted))
-    )
+    return None if None in pairs else _together(got, wanted, pairs)
 
 
-def _item(got, wanted, same: bool, tolerance: float) -> Pair:
-    one, other = _pair(got, wanted, tolerance)
-    if isinstance(got, Tensor) and isinstance(wanted, Tensor):
-        return one, other
+def _item(got, wanted, same: bool, tolerance: float) -> Pair | None:
+    if (pair := _pair(got, wanted, tolerance)) is None or (isinstance(got, Tensor) and isinstance(wanted, Tensor)):
+        return pair
+    one, other = pair
     if not isinstance(got, (Tensor, list, tuple)):
         one, other = show([got])[1:-1], show([wanted])[1:-1]
     if same or (isinstance(wanted, (list, tuple)) and WRONG in one):

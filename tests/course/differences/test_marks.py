@@ -4,9 +4,17 @@ import pytest
 import torch
 
 from nnopt_lab.course.cards import Card
-from nnopt_lab.course.differences import first_difference, side_by_side
+from nnopt_lab.course.differences import first_difference
+from nnopt_lab.course.differences import side_by_side as shown_side_by_side
 
 T = torch.tensor
+
+
+def side_by_side(got, wanted, tolerance: float) -> tuple[str, str]:
+    """Both texts of two values that are shown whole."""
+    shown = shown_side_by_side(got, wanted, tolerance)
+    assert not shown.summary
+    return shown.got, shown.wanted
 
 
 @pytest.mark.parametrize(
@@ -19,8 +27,8 @@ T = torch.tensor
             T([[True, False], [True, True]]),
             T([[True, True], [True, True]]),
             (
-                "tensor([[  True, ✗False],\n         [  True,   True]])   shape [2, 2]",
-                "tensor([[  True,  ✓True],\n         [  True,   True]])   shape [2, 2]",
+                "bool [2, 2]:\n[[  True, ✗False],\n [  True,   True]]",
+                "bool [2, 2]:\n[[  True,  ✓True],\n [  True,   True]]",
             ),
         ),
         (T([1 + 2j, 3]), T([1 + 2j, 4]), None),
@@ -48,15 +56,42 @@ def test_values_within_the_tolerance_are_not_marked():
     assert shown[0].count("✗") == 1 and "✗2" in shown[0]
 
 
-@pytest.mark.parametrize("kind", [torch.tensor, list])
-def test_a_long_result_is_shortened_to_what_differs(kind):
+@pytest.mark.parametrize("make", [T, list])
+def test_a_long_result_is_a_table_of_the_places_that_differ(make):
     wanted = list(range(500))
-    got = [*wanted[:250], -1, *wanted[251:]]
-    one, other = side_by_side(kind(got), kind(wanted), 0.0)
-    assert one.splitlines()[1:] == ["[250]: ✗-1"] and other.splitlines()[1:] == ["[250]: ✓250"]
-    assert "1 of 1 values that differ" in one
-    one, _ = side_by_side(kind([-1] * 500), kind(wanted), 0.0)
-    assert "8 of 500" in one and one.count("✗") == 8
+    shown = shown_side_by_side(make([*wanted[:250], -1, *wanted[251:]]), make(wanted), 0.0)
+    assert shown.got == "index\tyours\texpected\n[250]\t-1\t250" and shown.wanted == ""
+    assert shown.summary.endswith("1 of 500 values differ. The largest difference is 251.")
+    shown = shown_side_by_side(make([-1] * 500), make(wanted), 0.0)
+    assert len(shown.got.splitlines()) == 10 and shown.got.endswith("[7]\t-1\t7\n… and 492 more\t\t")
+
+
+def test_a_tensor_of_many_axes_is_a_table_with_its_shape_above():
+    wanted = torch.zeros(2, 3, 2, 2)
+    got = wanted.clone()
+    got[1, 2, 0, 1] = float("nan")
+    shown = shown_side_by_side(got, wanted, 0.0)
+    assert shown.summary == "`float32 [2, 3, 2, 2]`: 1 of 24 values differ."
+    assert shown.got.splitlines()[1:] == ["[1, 2, 0, 1]\tnan\t0"]
+
+
+def test_the_parts_of_a_long_result_share_one_table_in_which_another_shape_is_one_place():
+    got, wanted = (T([1]), torch.zeros(40), torch.ones(3)), (T([2]), torch.ones(40), torch.ones(2))
+    shown = shown_side_by_side(got, wanted, 0.0)
+    assert "42 of 43 values differ." in shown.summary
+    assert shown.got.splitlines()[1:3] == ["[0][0]\t1\t2", "[1][0]\t0\t1"]
+    shown = shown_side_by_side((got[2], T([1.0] * 40)), (wanted[2], T([2.0] * 40)), 0.0)
+    assert shown.got.splitlines()[1] == "[0]\tfloat32 [3]\tfloat32 [2]"
+
+
+def test_axes_of_one_number_are_left_out_but_named():
+    one, other = side_by_side(torch.zeros(2, 1, 2, 1), torch.eye(2).view(2, 1, 2, 1), 0.0)
+    assert one == "float32 [2, 1, 2, 1]:\n[[✗0.,  0.],\n [ 0., ✗0.]]" and other.count("✓1.") == 2
+
+
+def test_values_that_differ_have_digits_enough_to_see_it():
+    one, other = side_by_side(T([0.33333, 0.5]), T([0.333333, 0.5]), 1e-7)
+    assert one != other.replace("✓", "✗")
 
 
 def test_a_list_that_contains_itself_is_shown():
@@ -80,7 +115,7 @@ def test_a_page_marks_them_by_more_than_colour_and_escapes_them():
     [
         ([1, -74, 3], [1, 5, 3000]),
         ([0.25, 8e-5, 8e-11], [0.25, 0.5, 0.125]),
-        (list(range(40)), [-7 * n for n in range(40)]),
+        (list(range(36)), [-7 * n for n in range(36)]),
     ],
 )
 def test_values_stand_below_each_other_and_the_sign_stands_before_a_minus(make, got, wanted):
@@ -116,8 +151,8 @@ def test_the_first_difference_has_a_place(got, wanted, place):
 
 def test_the_parts_of_a_result_are_named():
     one, other = side_by_side((T([1, 2]), 3), (T([1, 5]), 4), 0.0)
-    assert one == "result 1:\ntensor([1, ✗2])   shape [2]\nresult 2:\n✗3"
-    assert other == "result 1:\ntensor([1, ✓5])   shape [2]\nresult 2:\n✓4"
+    assert one == "result 1:\nint64 [2]: [1, ✗2]\nresult 2:\n✗3"
+    assert other == "result 1:\nint64 [2]: [1, ✓5]\nresult 2:\n✓4"
 
 
 def test_a_line_never_ends_inside_a_number():
