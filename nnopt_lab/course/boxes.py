@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable
 from functools import cache
 
-from nnopt_lab.course.cards import ACCENTS, WIDTH, Card
+from nnopt_lab.course.cards import ACCENTS, FONT, WIDTH, Card, inline
 from nnopt_lab.workbench.language import _
 
 CLASS = "nnopt-box"
@@ -65,6 +65,11 @@ def number_row(label: str, tooltip: str, button: str, unit: str, commit: Callabl
     return widgets.HBox([number, widgets.Label(unit), pressed])
 
 
+def alert(text: str) -> str:
+    """What is wrong with an answer, in HTML that screen readers say at once."""
+    return f'<div role="alert" style="{FONT}">{inline(text)}</div>'
+
+
 def _plain(typed: str) -> str:
     """A number as Python writes it; Chinese keyboards type wide digits and points, too."""
     return unicodedata.normalize("NFKC", typed).strip().replace(",", ".")
@@ -73,8 +78,8 @@ def _plain(typed: str) -> str:
 def box(parts: list, without_kernel: Card):
     """Widgets one below the other; where no kernel runs, and as text, they are shown as a card.
 
-    Its `place` is None before it is shown, then the place where it is: `box.place.update(card)` puts a card there, and
-    `box.keep(card)` leaves the widgets, and the card for when the kernel has ended.
+    Once it is shown, `box.replace(card)` puts a card in its place, and `box.keep(card)` leaves the widgets, and the
+    card for when the kernel has ended.
     """
     made = _class()(parts)
     made.add_class(CLASS)
@@ -108,8 +113,14 @@ def _class() -> type:
 
         def keep(self, card: Card) -> None:
             self.without_kernel = card
+            self._update(self._forms())
+
+        def replace(self, card: Card) -> None:
+            self._update(card.forms())
+
+        def _update(self, forms: dict) -> None:
             if self.place is not None:
-                self.place.update(self._forms(), raw=True)
+                self.place.update(forms, raw=True)
 
         def _forms(self) -> dict:
             card = self.without_kernel  # ipywidgets would cut the text

@@ -81,7 +81,11 @@ class Card:
         """Show it without an execution number, as a card with a button, so that a verdict's place never changes."""
         from IPython.display import display
 
-        display({"text/plain": repr(self), "text/html": self._repr_html_()}, raw=True)
+        display(self.forms(), raw=True)
+
+    def forms(self) -> dict[str, str]:
+        """The card as text and in HTML, by MIME type."""
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
 
     def _repr_html_(self) -> str:
         accent = ACCENTS[self.mood]

@@ -1,8 +1,13 @@
 """Show every card and box of a notebook cell, not only the last one."""
 
 import functools
+import os
 import sys
 from collections.abc import Callable
+
+from nnopt_lab.workbench.paths import in_colab
+
+NOTEBOOK = "JPY_SESSION_NAME"  # the variable in which Jupyter's server tells a kernel the path of its notebook
 
 _waiting: list = []  # the current cell's last result, not shown yet
 
@@ -11,6 +16,13 @@ def shell():
     """The notebook's IPython shell, or None outside a notebook."""
     ipython = sys.modules.get("IPython")  # if it has not been imported, this is not a notebook
     return ipython and ipython.get_ipython()
+
+
+def has_page() -> bool:
+    """Whether a page of JupyterLab shows this notebook, so that a learner can press a button of the kernel."""
+    ipython = shell()
+    is_served = hasattr(ipython, "kernel") and bool(os.environ.get(NOTEBOOK))
+    return is_served and "__vsc_ipynb_file__" not in ipython.user_ns and not in_colab()  # VS Code's own variable
 
 
 def seen(function: Callable) -> Callable:

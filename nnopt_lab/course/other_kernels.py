@@ -7,18 +7,18 @@ lessons' names, while others run. It stops none that computes.
 import html
 import os
 
+from nnopt_lab.course.cell_output import NOTEBOOK
 from nnopt_lab.workbench.language import _
 
 BOX = "nnopt-others"  # class of the offer
 NAMES = "nnopt-names"  # class of the place for the lessons' names
 COMMAND = "nnopt-lab:stop-others"  # of the extension
-_SESSION = "JPY_SESSION_NAME"  # set by Jupyter's server
 _STYLE = "margin-left:8px;padding:2px 12px;font:inherit;color:inherit;background:transparent;border:1px solid #767676"
 
 
 def offer() -> str:
     """The offer in HTML, hidden until the extension shows it; "" where no Jupyter server has started the kernel."""
-    if not os.environ.get(_SESSION):
+    if not os.environ.get(NOTEBOOK):
         return ""
     place = "\ue000"  # a character that no text contains
     told = _(

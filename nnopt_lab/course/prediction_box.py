@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from nnopt_lab.course.boxes import form, number_row
+from nnopt_lab.course.boxes import alert, form, number_row
 from nnopt_lab.course.cards import FONT, Card, inline
 from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.workbench.language import _, translated
@@ -34,7 +34,7 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
         {"bad": refuse, "quiet": fix}.get(card.mood, accept)(card)
 
     def refuse(card: Card) -> None:
-        answer.value = f'<div role="alert" style="{FONT}">{inline(card.title)}</div>'
+        answer.value = alert(card.title)
 
     def accept(card: Card) -> None:
         again = _("Run this cell to change your guess.")

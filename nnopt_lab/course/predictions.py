@@ -12,13 +12,14 @@ from dataclasses import asdict
 
 from nnopt_lab.course import record, start_page
 from nnopt_lab.course.cards import Card
-from nnopt_lab.course.cell_output import seen
+from nnopt_lab.course.cell_output import has_page, seen
 from nnopt_lab.course.display import show
 from nnopt_lab.course.ledger import Ledger, Prediction, figure, figures, in_unit, ledger_of, with_unit
 from nnopt_lab.course.lesson_files import paths
 from nnopt_lab.course.prediction_box import prediction_box
 from nnopt_lab.course.reveal_picture import picture
 from nnopt_lab.course.session import current_lesson
+from nnopt_lab.course.waiting_reveal import end_waiting, waiting_box
 from nnopt_lab.course.workspace import workspace
 from nnopt_lab.workbench.language import _, translated
 
@@ -52,19 +53,32 @@ def predict(name: str, guess: float | None = None, unit: str = DEFAULT_UNIT):
 
 
 @seen
-def reveal(name: str, measured: float, low: float | None = None, high: float | None = None, because: str = "") -> Card:
-    """Compare the measurement with the guess.
+def reveal(name: str, measured: float, low: float | None = None, high: float | None = None, because: str = ""):
+    """Compare the measurement with the guess; on a page of JupyterLab, it stays hidden until there is a guess.
 
     Args:
         name: as passed to `predict`.
         measured: the measured number, in the prediction's unit.
         low, high: ends of its interval, default `measured` itself; a guess inside counts as right.
         because: the reason why guesses usually differ from the measurement here.
+
+    Returns:
+        A card, or a box that asks for the guess first.
     """
     entry = _entry(name) or Prediction(current_lesson(), _declared_unit(name))
     measured = float(measured)
     low, high = (measured if end is None else float(end) for end in (low, high))
-    entry.measured, entry.low, entry.high = measured, low, high
+
+    def measure() -> Card:
+        return _measured(name, _entry(name) or entry, (measured, low, high), because)
+
+    if entry.guess is None and entry.measured is None and has_page():
+        return waiting_box(name, entry.unit, lambda typed: _commit(name, typed, entry.unit), measure)
+    return measure()
+
+
+def _measured(name: str, entry: Prediction, numbers: tuple[float, float, float], because: str) -> Card:
+    entry.measured, entry.low, entry.high = numbers
     _store(name, entry)
     if name in _to_fix:
         _to_fix.pop(name)(_fixed(name, entry))
@@ -98,8 +112,9 @@ def _commit(name: str, guess: float, unit: str) -> Card:
         return _fixed(name, entry)
     entry.guess = guess
     _store(name, entry)
+    is_shown = end_waiting(name)
     start_page.follow(workspace(), entry.lesson)
-    return _committed(name, entry)
+    return _fixed(name, _entry(name)) if is_shown else _committed(name, entry)
 
 
 def _fixed(name: str, entry: Prediction) -> Card:

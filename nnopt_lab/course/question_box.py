@@ -31,8 +31,7 @@ def question_box(asked: Question, unanswered: Card, judge: Callable[[str | float
         typed = _("Type it into this cell, too, where it is kept and graded: `{code}`", code=_code(asked, answer))
         card = Card(card.title, card.mood, (*card.lines, typed))
         verdict.value = card._repr_html_()
-        if made.place is not None:
-            made.place.update(card)  # the card stays when the kernel ends, the box would not
+        made.replace(card)  # the card stays when the kernel ends, the box would not
 
     def button(letter: str) -> widgets.Button:
         pressed = widgets.Button(description=letter, tooltip=asked.choices[letter], layout={"width": "4em"})

@@ -11,6 +11,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from nnopt_lab.course import record
+from nnopt_lab.course.cell_output import NOTEBOOK
 from nnopt_lab.course.exercises import lesson_points
 from nnopt_lab.course.lesson_files import paths, read_notebook
 from nnopt_lab.workbench.language import ENGLISH, VARIABLE
@@ -128,7 +129,8 @@ def execute(
     client.on_cell_start = started
     try:
         variables = {"NNOPT_WORKSPACE": str(folder), "TQDM_DISABLE": "1", VARIABLE: language}
-        client.execute(env=os.environ | variables)
+        inherited = {name: value for name, value in os.environ.items() if name != NOTEBOOK}  # no page shows this kernel
+        client.execute(env=inherited | variables)
     except CellExecutionError as error:
         return f"cell {last} failed with {error.ename}: {error.evalue}\n{notebook.cells[last].source}"
     except (CellTimeoutError, DeadKernelError) as error:

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnopt_lab.course.cards import ACCENTS, FONT, Card
+from nnopt_lab.course.cell_output import NOTEBOOK
 from nnopt_lab.course.cell_runs import stopped_run, watch
 from nnopt_lab.course.needed_cells import needed_cells
 from nnopt_lab.course.spoken_errors import spoken_card
 from nnopt_lab.workbench.language import _
 
-NOTEBOOK = "JPY_SESSION_NAME"  # the variable in which Jupyter's server tells a kernel the path of its notebook
 COMMAND = "nnopt-lab:run-above-and-this"  # of the course's extension of JupyterLab
 
 

@@ -14,12 +14,12 @@ DIRTY = ".lm-DockPanel-tabBar .lm-TabBar-tab.lm-mod-current.jp-mod-dirty"
 def test_a_lesson_comes_back_as_it_was(lab, workspace):
     lesson = lab(LESSON)
     lesson.run_all()
-    lesson.outputs("Already measured: accuracy lost").first.wait_for()  # all cells ran without a guess
+    lesson.outputs("The number is hidden until you guess it.").first.wait_for()  # all cells ran without a guess
     lesson.save()
     lesson.restart_kernel()
     for _ in range(2):
         lesson.open(LESSON)
-        lesson.outputs("Already measured: accuracy lost").first.wait_for()
+        lesson.outputs("Waits for your guess: run this cell again.").first.wait_for()
         assert lesson.outputs(ERROR).count() == 0
         playground = lesson.outputs("run this cell to move the controls")
         playground.locator("img").wait_for(state="attached")

@@ -82,16 +82,56 @@ def test_a_guess_needs_no_code_and_its_form_says_only_what_the_prose_does_not(la
     assert alone.get_by_role("button", name="Make your guess").is_visible() and page.errors == []
 
 
-def test_a_measurement_without_a_guess_closes_the_form_also_for_a_new_kernel(lab, workspace):
+def test_after_all_cells_ran_a_number_is_hidden_until_it_is_guessed_or_shown_without_a_guess(lab, workspace):
     (workspace / FILE).unlink(missing_ok=True)
-    write_notebook(workspace / "late.ipynb", CELLS)
+    cells = [cell.replace(NAME, name) for name in (NAME, "another", "a third") for cell in CELLS]
+    write_notebook(workspace / "late.ipynb", cells)
     page = lab("late.ipynb")
     page.run_all()
-    cell, field = page.page.locator(".jp-CodeCell").first, page.page.get_by_role("textbox", name="Your guess")
-    cell.get_by_text("measured without a guess").locator("visible=true").wait_for()
-    cell.get_by_text(f"Already measured: {NAME}").locator("visible=true").wait_for()
-    assert field.is_hidden() and page.page.get_by_role("button", name="Commit my guess").is_hidden()
+    asked, measured, _, other, above, third = page.page.locator(".jp-CodeCell").all()
+    for cell in (measured, other, third):
+        cell.get_by_text("The number is hidden until you guess it.").wait_for()
+    assert page.outputs("1.9").count() == 0
+    field = measured.get_by_role("textbox", name="Your guess")
+    for typed in ("much", "3"):
+        field.fill(typed)
+        field.press("Enter")
+        if typed == "much":
+            measured.get_by_role("alert").get_by_text("A guess must be a number").wait_for()
+    measured.get_by_text("You guessed 3×").locator("visible=true").wait_for()
+    measured.get_by_role("img", name="The guess and the measured value").wait_for()
+    asked.get_by_text("can't be changed any more; your guess was 3.").locator("visible=true").wait_for()
+    assert asked.get_by_role("button", name="Commit my guess").is_hidden()
+    other.get_by_role("button", name="Show without a guess").click()
+    other.get_by_text("measured without a guess").wait_for()
+    page.page.locator(".jp-CodeCell").nth(2).get_by_text("Already measured: another").locator("visible=true").wait_for()
+    page.save()
+    page.open("late.ipynb")
+    measured.get_by_text("You guessed 3×").wait_for()
+    third.get_by_text("Waits for your guess: run this cell again.").wait_for()
+    assert page.page.locator(".nnopt-form").count() == 0
     page.restart_kernel()
-    run_cell(page, 0)
-    cell.get_by_text("Already measured").locator("visible=true").wait_for()
-    assert field.is_hidden() and page.errors == []
+    run_cell(page, 4)
+    above.get_by_role("textbox", name="Your guess").fill("4")
+    above.get_by_role("button", name="Commit my guess").click()
+    above.get_by_text("4×. Now measure.").locator("visible=true").wait_for()
+    run_cell(page, 5)
+    third.get_by_text("You guessed 4×").wait_for()
+    run_cell(page, 2)
+    page.page.locator(".jp-CodeCell").nth(2).get_by_text("Already measured").wait_for()
+    assert page.errors == []
+
+
+def test_a_guess_in_the_box_above_shows_the_number_that_waits_below(lab, workspace):
+    (workspace / FILE).unlink(missing_ok=True)
+    write_notebook(workspace / "above.ipynb", CELLS)
+    page = lab("above.ipynb")
+    page.run_all()
+    asked, measured = page.page.locator(".jp-CodeCell").all()
+    measured.get_by_text("The number is hidden").wait_for()
+    asked.get_by_role("textbox", name="Your guess").fill("3")
+    asked.get_by_role("button", name="Commit my guess").click()
+    measured.get_by_text("You guessed 3×").locator("visible=true").wait_for()
+    asked.get_by_text("your guess was 3.").locator("visible=true").wait_for()
+    assert page.page.get_by_role("button", name="Commit my guess").locator("visible=true").count() == 0
+    assert read(workspace)["predictions"][NAME]["measured"] == 2 and page.errors == []

@@ -1,7 +1,7 @@
 // A card, or the top of a playground, stays in sight after its cell has run. JupyterLab scrolls to the next cell when a run begins, before the card
 // is there, which can push the card, or most of it, out of the window. A form for a guess gets the focus.
 
-const CARD = '.jp-OutputArea-output :is(.nnopt-help, [role=note])';
+const CARD = '.jp-OutputArea-output :is(.nnopt-help, [role=note], .nnopt-form)';
 const PLAYGROUND = '.jp-OutputArea-output .widget-vbox:has(> .nnopt-figure)';
 const GUESS = '.jp-OutputArea-output .nnopt-box input[type=text]', GUESSES = /^\s*predict\(/m;
 const SETTLES = 100; // milliseconds until an output has its height

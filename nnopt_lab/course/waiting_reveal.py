@@ -1,0 +1,53 @@
+"""A measurement that waits for its guess: until there is one, a box in the place of its card asks for it.
+
+So running all cells spoils no guess. Until the measurement is shown, it is neither in an output nor on record.
+"""
+
+from collections.abc import Callable
+
+from nnopt_lab.course.boxes import alert, form, number_row
+from nnopt_lab.course.cards import FONT, Card, badge, inline
+from nnopt_lab.workbench.language import _, translated
+
+_waiting: dict[str, list[Callable[[], None]]] = {}  # by name: puts the card in the place of each box
+
+
+def waiting_box(name: str, unit: str, commit: Callable[[str], Card], measure: Callable[[], Card]):
+    """The box that asks for the guess; `end_waiting` puts the card of the measurement in its place.
+
+    Args:
+        name, unit: of the prediction.
+        commit: called with the text of the field; returns a "bad" card if it is no guess.
+        measure: puts the measurement on record; returns its card.
+    """
+    import ipywidgets as widgets
+
+    shown, answer = translated(name), widgets.HTML()
+    title = _("Measured: {name}", name=shown)
+
+    def read(typed: str) -> None:
+        card = commit(typed)
+        if card.mood == "bad":
+            answer.value = alert(card.title)
+        else:
+            end_waiting(name)
+
+    told = _("The number is hidden until you guess it.")
+    head = widgets.HTML(
+        f'<div style="{FONT}">{badge("neutral")}<strong>{inline(title)}</strong><br>{inline(told)}</div>'
+    )
+    row = number_row(_("Your guess"), _("Your guess: {name}", name=shown), _("Commit my guess"), translated(unit), read)
+    skip = widgets.Button(description=_("Show without a guess"))
+    skip.on_click(lambda _button: end_waiting(name))
+    row.children += (skip,)
+    made = form([head, row, answer], Card(title, "neutral", (_("Waits for your guess: run this cell again."),)))
+    _waiting.setdefault(name, []).append(lambda: made.replace(measure()))
+    return made
+
+
+def end_waiting(name: str) -> bool:
+    """Show the measurement that waits for a guess; returns whether one did."""
+    shows = _waiting.pop(name, [])
+    for show in shows:
+        show()
+    return bool(shows)
