@@ -130,8 +130,9 @@ def test_a_guess_in_the_box_above_shows_the_number_that_waits_below(lab, workspa
     asked, measured = page.page.locator(".jp-CodeCell").all()
     measured.get_by_text("The number is hidden").wait_for()
     asked.get_by_role("textbox", name="Your guess").fill("3")
-    asked.get_by_role("button", name="Commit my guess").click()
+    asked.get_by_role("button", name="Commit my guess").press("Enter")
     measured.get_by_text("You guessed 3×").locator("visible=true").wait_for()
     asked.get_by_text("your guess was 3.").locator("visible=true").wait_for()
     assert page.page.get_by_role("button", name="Commit my guess").locator("visible=true").count() == 0
+    page.page.wait_for_function("document.activeElement === document.querySelectorAll('.jp-CodeCell')[1]")
     assert read(workspace)["predictions"][NAME]["measured"] == 2 and page.errors == []

@@ -114,7 +114,7 @@
     cell.node.querySelector('.nnopt-task')?.scrollIntoView();
   };
 
-  // A box makes way for its card once it is answered. The focus, which was in it, goes to the cell that comes next.
+  // A box, or all that can be pressed in it, makes way for a card. The focus, which was in it, goes to the next cell.
   const BOX = '.nnopt-box', CELL = '.jp-Cell';
   let used; // the box that had the focus last, and its cell
   const noteBox = ({ target }) => {
@@ -122,10 +122,10 @@
     used = box && { box, cell: box.closest(CELL) };
   };
   const goOnAfterBox = app => {
-    if (!used?.cell || used.box.isConnected) return;
-    const { cell } = used, isLost = [null, document.body].includes(document.activeElement);
+    if (!used?.cell || [...used.box.querySelectorAll('button, input')].some(part => part.checkVisibility())) return;
+    const { box, cell } = used, at = document.activeElement, isLost = !at || at === document.body || box.contains(at);
     used = undefined;
-    if (!isLost || !cell.isConnected) return; // the learner is elsewhere, or only scrolled
+    if (!isLost || !cell.checkVisibility()) return; // the learner is elsewhere, or only scrolled
     for (const { content } of app.shell.widgets('main')) {
       if (!content?.node?.contains(cell) || !Array.isArray(content.widgets)) continue;
       const place = content.widgets.findIndex(({ node }) => node === cell);
