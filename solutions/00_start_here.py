@@ -53,8 +53,9 @@ measure.layer_table(net, torch.zeros(1, 3, 32, 32))
 diagrams.network(net, torch.zeros(1, 3, 32, 32))
 
 # %% [markdown]
-# What to see: each block is as high as its feature maps and as wide as their number. The maps shrink towards the right
-# and become more. Nearly all parameters are in the first linear layer.
+# What to see: the taller a block, the larger its feature maps; the wider, the more of them. Towards the right, the maps
+# become smaller and more numerous. A linear layer's block is taller the more outputs it has. Nearly all parameters are
+# in the first linear layer.
 #
 # The pictures come from Fashion-MNIST, photographs of clothes. The course uses 20,000 of its training pictures and
 # sets 2,000 of them aside for *validation*; another 10,000 are for *testing*. You choose between networks on the
@@ -70,8 +71,8 @@ first = pictures.train[:16]
 plots.pictures(first.images, [pictures.classes[label] for label in first.labels])
 
 # %% [markdown]
-# What to see: the first sixteen training pictures with their classes. At this size, pullovers, T-shirts and
-# dresses look alike.
+# What to see: the first sixteen training pictures with their classes. At this size, a dress can look like a
+# T-shirt or a pullover.
 #
 # `claim(…)` prints ✔ if a statement of the text holds on *your* machine, ✘ if it doesn't, and ○ if it is about another
 # kind of machine.

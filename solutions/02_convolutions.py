@@ -199,7 +199,17 @@ claim(
 # True trains all networks on your machine: about ten minutes per experiment.
 LIVE = False
 knobs = recorded("convolution_knobs", live=LIVE)["result"]["accuracy"]
-KNOBS
+
+# %% tags=["fold"]
+# Table: the settings of each knob
+turned = ("filters of both convolutions", "kernel size", "number of convolutions")
+Table(
+    [
+        [knob, what, " · ".join(settings)]
+        for (knob, settings), what in zip(KNOBS.items(), turned, strict=True)
+    ],
+    ["knob", "what it changes", "settings"],
+)
 
 # %% tags=["fold"]
 # Numbers: names, networks and accuracies of the settings
@@ -265,25 +275,34 @@ prices = {
         for name, row in rows.items()
     },
 }
-fig, axes = plots.figure(ncols=3, sharey=True, height=4.6)
-for ax, (title, price) in zip(axes, prices.items(), strict=True):
-    named = {}
-    for (knob, settings), color in zip(KNOBS.items(), plots.PALETTE, strict=False):
-        found = {s: names[knob, s] for s in settings}
-        found = dict(sorted(found.items(), key=lambda item: price[item[1]]))
-        runs = [accuracies[name].tolist() for name in found.values()]
-        across = [price[name] for name in found.values()]
+fig, axes = plots.figure(3, 3, sharex="col", sharey=True, height=7)
+for row, (knob, settings), color in zip(
+    axes, KNOBS.items(), plots.PALETTE, strict=False
+):
+    for ax, price in zip(row, prices.values(), strict=True):
+        for other in KNOBS:  # the other knobs' lines in grey, to compare
+            line = sorted(
+                (price[names[other, s]], mean[names[other, s]]) for s in KNOBS[other]
+            )
+            ax.plot(*zip(*line, strict=True), color=plots.FAINT)
+        found = sorted((names[knob, s] for s in settings), key=price.get)
+        runs = [accuracies[name].tolist() for name in found]
+        across = [price[name] for name in found]
         plots.band(ax, across, list(zip(*runs, strict=True)), knob, color)
-        for setting, name in found.items():
-            if name != "MyNet":
+        plots.reference_line(ax, 1)
+        plots.log_axis(ax.xaxis, [0.25, 0.5, 1, 2, 4], ["¼", "½", "1", "2", "4"])
+    row[0].set(ylabel="test accuracy, %")
+for ax, title in zip(axes[2], prices, strict=True):
+    ax.set(xlabel=f"{title}, times MyNet's")
+for row, (knob, settings) in zip(axes, KNOBS.items(), strict=True):
+    for ax, price in zip(row, prices.values(), strict=True):
+        named = {}
+        for setting in settings:
+            if (name := names[knob, setting]) != "MyNet":
                 layers = "1 layer" if setting == "1" else f"{setting} layers"
                 short = layers if knob == "fewer layers" else setting
                 named[short] = (price[name], mean[name])
-    plots.reference_line(ax, 1)
-    ax.set(xlabel=f"{title}, times MyNet's")
-    plots.log_axis(ax.xaxis, [0.25, 0.5, 1, 2, 4], ["¼", "½", "1", "2", "4"])
-    plots.scatter(ax, named, color="none")
-axes[0].set(ylabel="test accuracy, %")
+        plots.scatter(ax, named, color="none")
 plots.legend(fig)
 plots.finish(
     fig,
@@ -510,7 +529,10 @@ layer, x = nn.Conv2d(8, 8, 3, groups=4, bias=False), torch.randn(2, 8, 6, 6)
 with torch.inference_mode():
     expanded = nn.functional.conv2d(x, grouped_as_dense(layer.weight, 4))
     grouped_is_dense = torch.allclose(layer(x), expanded, atol=1e-5)
-grouped_is_dense
+
+# %%
+# Claims: a grouped convolution
+claim("A grouped convolution is a dense one with zeros.", grouped_is_dense)
 
 # %% [markdown]
 # In `MyNet` most of these replacements gain little: its first convolution has only three input channels, and its second
@@ -627,7 +649,6 @@ claim(
     ),
 )
 claim("The bottleneck costs more than 3 points.", cost["bottleneck"] > 3)
-claim("A grouped convolution is a dense one with zeros.", grouped_is_dense)
 claim(
     "The count for a separable layer is the library's.",
     library_cost == separable_cost(64, 128, 3, 8, 8),

@@ -564,13 +564,16 @@ for bits in (8, 6, 4, 3):
 fig, (left, right) = plots.figure(ncols=2, height=3.8)
 counts = observer.counts.view(-1, 64).sum(1)
 left.stairs(counts / counts.sum(), observer.edges[::64], fill=True, color=plots.PALE)
-styles = ("-", ":", "--", "-.", "-")
 # Ends that coincide stay visible, because each line is lower than the one before.
-heights = (1, 0.85, 0.7, 0.55, 0.4)
-for (name, end), color, style, height in zip(
-    ends.items(), plots.PALETTE, styles, heights, strict=False
-):
-    left.axvline(end, ymax=height, label=name, color=color, linestyle=style)
+colors = dict(zip(ends, plots.PALETTE, strict=False))
+by_end = sorted(ends.items(), key=lambda item: -item[1])
+for (name, end), height in zip(by_end, (0.97, 0.86, 0.75, 0.64, 0.53), strict=True):
+    color = colors[name]
+    on_axes = left.get_xaxis_transform()
+    left.plot([end, end], [0, height], color=color, transform=on_axes, label=name)
+    left.plot(end, height, plots.marker_of(color), color=color, transform=on_axes)
+    place = {"xytext": (-8, 0), "textcoords": "offset points", "ha": "right"}
+    left.annotate(name, (end, height), xycoords=on_axes, va="center", **place)
 left.set(
     yscale="log",
     xlabel="value (zeros are left out)\nlines: ends at 4 bits",
@@ -578,12 +581,12 @@ left.set(
 )
 for (bits, error), color in zip(errors.items(), plots.PALETTE, strict=False):
     right.plot(candidates, error, color=color, label=f"{bits} bits")
-    right.plot(candidates[error.argmin()], error.min(), "o", color=color)
+    marker = plots.marker_of(color)
+    right.plot(candidates[error.argmin()], error.min(), marker, color=color)
 right.set(
     yscale="log", xlabel="end of the range (dot: the best)", ylabel="mean squared error"
 )
-plots.legend(left, ncols=3)
-plots.legend(right, ncols=4)
+plots.name_lines(right)
 plots.finish(
     fig,
     "Min-max ends the range at the largest activation, the other observers earlier; "

@@ -1002,19 +1002,33 @@ question("accelerator.bytes_per_pixel", times)
 # %% tags=["nbval-ignore-output"]
 engines = live_or_recorded("accelerator_engines")
 
+
 # %% tags=["fold", "nbval-ignore-output"]
 # Plot: speed of all engines on the card
+def in_groups(gains):
+    """Bars with an empty row between engines of different kinds."""
+    rows = {}
+    for name, gain in gains.items():
+        if rows and name.split()[0] != list(rows)[-1].split()[0]:
+            rows[" " * len(rows)] = None
+        rows[name] = gain
+    return rows
+
+
 if engines:
     print(f"measured on: {engines['device']}")
     fig, axes = plots.figure(2, len(engines["networks"]), sharey="row", height=9)
+    plots.color_key(axes[0, 0], ["float32", "tf32", "bf16", "int8", "fp8"])
     for row, (network, found) in zip(axes, engines["networks"].items(), strict=True):
         for ax, place in zip(row, (0, -1), strict=True):
             first = found["ms"]["eager float32"][place][0]
             gains = {name: first / t[place][0] for name, t in found["ms"].items()}
-            plots.bars(ax, gains, reference=1)
+            plots.bars(ax, in_groups(gains), reference=1, labels="{:.2f}×")
+            ax.tick_params(axis="y", length=0)
             size = engines["sizes"][place]
             count = "1 picture" if size == 1 else f"{size:,} pictures"
             ax.set(title=f"{network}, {count}", xlabel="times as fast as eager float32")
+    plots.legend(fig)
     display(
         plots.finish(
             fig,
@@ -1238,22 +1252,19 @@ reveal(
 # %% tags=["fold"]
 # Plot: the price over the batch size
 fig, ax = plots.figure(height=3)
-plots.curves(
-    ax, sizes, {name: [1000 * e for e in values] for name, values in euros.items()}
-)
-ax.set(xlabel="batch size", ylabel="€ per billion pictures", yscale="log")
+plots.curves(ax, sizes, euros)
+ax.set(xlabel="batch size", ylabel="€ per million pictures", yscale="log")
 plots.log_axis(ax.xaxis, sizes)
-plots.log_axis(ax.yaxis, [0.1, 1, 10, 100], base=10)
-plots.legend(fig)
+plots.log_axis(ax.yaxis, [0.0001, 0.001, 0.01, 0.1], base=10)
+plots.name_lines(ax)
 plots.finish(
     fig,
-    "Euros per billion pictures fall with the batch size, far more on the card.",
+    "Euros per million pictures fall with the batch size, far more on the card.",
 )
 
 # %% [markdown]
-# What to see: both machines become cheaper with larger batches, the card much more so. (The axis shows the price of a
-# billion pictures, a thousand times that of a million.) The curves assume that the machine is busy all the time. A
-# service that gets ten pictures per second pays for a card that is mostly idle.
+# What to see: both machines become cheaper with larger batches, the card much more so. The curves assume that the
+# machine is busy all the time. A service that gets ten pictures per second pays for a card that is mostly idle.
 
 # %%
 # Claims: the price

@@ -700,7 +700,7 @@ class TestCompare:
 
     def test_plot(self, comparison):
         assert [ax.get_title() for ax in comparison.plot().axes] == [
-            "file", "gzipped file", "MACs", "time, batch 1", "time, batch 3", "accuracy",
+            "File", "Gzipped file", "MACs", "Time, batch 1", "Time, batch 3", "Accuracy",
         ]  # fmt: skip
 
     @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def price_playground(card: dict) -> Playground:
                 ax.axvline(cheaper, color=plots.REFERENCE, linestyle=":", linewidth=1)
         plots.log_axis(ax.xaxis, [10**e for e in range(1, 8)])
         plots.log_axis(ax.yaxis, [10**e for e in range(-5, 4) if prices[0] <= 10**e <= prices[1]])
-        ax.set(xlabel="load, pictures per second", ylabel="euros per million pictures", ylim=prices)
+        ax.set(xlabel="load, pictures per second", ylabel="€ per million pictures", ylim=prices)
         plots.legend(fig)
         text = (
             Message("The card is cheaper from about <b>{load}</b> pictures per second on.", load=f"{cheaper:,}")

@@ -94,15 +94,15 @@ def layer_playground() -> Playground:
         points = dict(list(seen.items())[-SHOWN:])
         with plots.style():
             for other, tried in points.items():
-                last = other == name
-                color = plots.ORANGE if last else plots.BLUE
-                ax.plot(tried.macs, tried.milliseconds, "o", color=color, alpha=1 if last else 0.5)
+                color, label = (plots.ORANGE, _("this layer")) if other == name else (plots.BLUE, _("tried before"))
+                ax.plot(tried.macs, tried.milliseconds, plots.marker_of(color), color=color, label=label)
             ax.set(xscale="log", yscale="log", xlabel="MACs per picture", ylabel=f"ms per picture (batch {BATCH})")
             ax.margins(0.3)
             ax.set(xlim=_a_decade(*ax.get_xlim()), ylim=_a_decade(*ax.get_ylim()))
             counts = round_values(*ax.get_xlim())
             plots.log_axis(ax.xaxis, counts, [_short(measure.format_count(count)) for count in counts])
             plots.log_axis(ax.yaxis)
+            plots.legend(fig)
             plots.write_names(ax, {other: (tried.macs, tried.milliseconds) for other, tried in points.items()})
         text = (
             f"{measure.parameters(layer).total:,} parameters, {measure.format_count(cost.macs)} MACs per picture, "

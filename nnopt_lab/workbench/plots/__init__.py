@@ -9,6 +9,7 @@ from nnopt_lab.workbench.plots.bars import (
     bars,
     before_after,
     boxes,
+    color_key,
     comparison,
     grouped_bars,
     intervals,
@@ -40,7 +41,16 @@ from nnopt_lab.workbench.plots.graphs import Node, graph
 from nnopt_lab.workbench.plots.histograms import histogram
 from nnopt_lab.workbench.plots.illustration import alt_text, img, png, svg
 from nnopt_lab.workbench.plots.images import matrix, pictures
-from nnopt_lab.workbench.plots.lines import band, curves, history, interval_line, scatter, series_colors, write_names
+from nnopt_lab.workbench.plots.lines import (
+    band,
+    curves,
+    history,
+    interval_line,
+    name_lines,
+    scatter,
+    series_colors,
+    write_names,
+)
 from nnopt_lab.workbench.plots.roofline import roofline
 from nnopt_lab.workbench.plots.style import (
     SIZE,
@@ -81,6 +91,7 @@ __all__ = [
     "bars",
     "before_after",
     "boxes",
+    "color_key",
     "color_of",
     "comparison",
     "curves",
@@ -100,6 +111,7 @@ __all__ = [
     "marker_of",
     "matrix",
     "middle_low_high",
+    "name_lines",
     "percent_axis",
     "pictures",
     "png",

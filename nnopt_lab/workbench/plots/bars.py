@@ -20,6 +20,7 @@ from nnopt_lab.workbench.plots.style import figure, finish, reference_line, styl
 from nnopt_lab.workbench.plots.values import middle_low_high, whiskers
 
 _HEIGHT = 0.65
+_WIDEST = 0.15  # of the axes, about the width of a number
 # A white line with this outline can be seen on bars and on both backgrounds.
 _OUTLINE = [effects.withStroke(linewidth=3, foreground=DARK)]
 
@@ -32,21 +33,32 @@ def bars(ax: Axes, values: dict, colors=None, reference: float | None = None, la
         values: by name, anything that `middle_low_high` accepts, or None for no bar.
         colors: one colour for all, or a dict name → colour; default each name's colour in all lessons.
         reference: position of a dashed grey line, such as 1 for "as fast as before"; default none.
-        labels: format of the numbers right of the axes, such as "{:.2f} ms"; default none.
+        labels: format of the numbers at the bars' ends, such as "{:.2f} ms"; default none.
 
     Raises:
         ValueError: there are no values.
     """
-    rows = _rows(ax, values)
-    for row, name in rows:
-        middle, low, high = middle_low_high(values[name])
+    found = {row: middle_low_high(values[name]) for row, name in _rows(ax, values)}
+    for (row, name), (middle, low, high) in zip(_rows(ax, values), found.values(), strict=True):
         ax.barh(row, middle, color=_color(colors, name), height=_HEIGHT)
         if low < high:
             _whisker(ax, row, middle, low, high, capsize=2)
-        if labels:
-            _number_right(ax, row, labels.format(middle))
     if reference is not None:
         reference_line(ax, reference)
+    if labels:
+        ends = {row: (high, labels.format(middle)) for row, (middle, _low, high) in found.items()}
+        _numbers(ax, ends, reference)
+
+
+def color_key(ax: Axes, names) -> None:
+    """Add entries to the legend that say which colour stands for which of `names`, each with its colour in all lessons.
+
+    Args:
+        ax: axes with bars or rows of these colours.
+        names: such as "float32" and "int8".
+    """
+    for name in names:
+        ax.barh(0, 0, color=color_of(name), label=name)
 
 
 def grouped_bars(ax: Axes, series: dict, colors=None, reference: float | None = None) -> None:
@@ -76,7 +88,7 @@ def grouped_bars(ax: Axes, series: dict, colors=None, reference: float | None = 
         reference_line(ax, reference)
 
 
-def stages(ax: Axes, rows: dict, colors: dict | None = None) -> None:
+def stages(ax: Axes, rows: dict, colors: dict | None = None, labels: str | None = None) -> None:
     """Draw a horizontal bar per row, stacked from stages; a stage has the same colour in all rows.
 
     Args:
@@ -84,6 +96,7 @@ def stages(ax: Axes, rows: dict, colors: dict | None = None) -> None:
         rows: a dict row → (stage → length, at least 0); rows may differ in stages. The stages' names go into the
             legend.
         colors: a dict stage → colour; default the palette in order.
+        labels: format of each row's sum at its end, such as "{:.1f} ms"; default none.
 
     Raises:
         ValueError: there are no rows, or a length is negative.
@@ -100,6 +113,9 @@ def stages(ax: Axes, rows: dict, colors: dict | None = None) -> None:
             ax.barh(row, length, left=start, color=colors[stage], edgecolor=EDGE, height=_HEIGHT, label=label)
             seen.add(stage)
             start += length
+    if labels:
+        sums = {row: sum(rows[name].values()) for row, name in _rows(ax, rows)}
+        _numbers(ax, {row: (length, labels.format(length)) for row, length in sums.items()})
 
 
 def before_after(ax: Axes, pairs: dict, labels: tuple[str, str] = ("before", "after")) -> None:
@@ -215,6 +231,20 @@ def _whisker(ax: Axes, row: float, middle: float, low: float, high: float, capsi
     drawn = ax.errorbar(middle, row, xerr=ends, fmt="none", ecolor="white", elinewidth=1.2, capsize=capsize)
     for line in (*drawn.lines[1], *drawn.lines[2]):
         line.set_path_effects(_OUTLINE)
+
+
+def _numbers(ax: Axes, ends: dict, reference: float | None = None) -> None:
+    """Write a text at each row's end, (position, text), on the other side of a reference line that would strike it out.
+
+    Negative bars have it beside 0, where no name of a row is. There is no grid, since the numbers replace it.
+    """
+    reach = max([abs(end) for end, _text in ends.values()] + [reference or 0])
+    for row, (end, text) in ends.items():
+        struck = reference is not None and 0 <= reference - end < _WIDEST * reach
+        place = max(reference if struck else end, 0)
+        with style():
+            ax.annotate(text, (place, row), xytext=(5, 0), textcoords="offset points", va="center", fontsize="small")
+    ax.grid(False)
 
 
 def _number_right(ax: Axes, row: float, text: str) -> None:

@@ -31,7 +31,7 @@ COLORS = {
     **{"random": RED, "teacher": VIOLET, "student": SKY, "article": GOLD, "ours": BLUE},
     **dict.fromkeys(("original", "dense", "baseline", "before", "labels", "manual"), REFERENCE),
     **{"int8": ORANGE, "int4": PURPLE, "bf16": GOLD, "fp16": VIOLET, "tf32": SKY, "float32": BLUE},
-    **{"fp8 e4m3": GREEN, "fp8 e5m2": BROWN},
+    **{"fp8 e4m3": GREEN, "fp8 e5m2": BROWN, "fp8": GREEN},
     "MyNet": GREEN,
 }
 _MARKS = {

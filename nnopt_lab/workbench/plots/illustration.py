@@ -131,7 +131,7 @@ def _axes(ax: Axes) -> str:
     ends = [labelled(axis, label) for axis, label in (("x", ax.get_xlabel()), ("y", ax.get_ylabel())) if label]
     names = [_plain(label.get_text()) for label in ax.get_yticklabels()] if ax.axison else []
     if any(c.isalpha() and not c.isupper() for name in names for c in name):  # rows, not numbers
-        ends.append(_("rows: {names}", names=_listed(filter(None, names))))
+        ends.append(_("rows: {names}", names=_listed(name for name in names if name.strip())))
     return labelled(title, ", ".join(ends)) if title and ends else title or ", ".join(ends)
 
 

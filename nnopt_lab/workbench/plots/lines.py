@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -117,6 +118,52 @@ def write_names(ax: Axes, points: dict, all_of_them: bool = True) -> None:
         taken.append(box)
 
 
+@one_at_a_time
+def name_lines(ax: Axes) -> None:
+    """Write each labelled line's name at its right end, in its colour: easier to follow than a legend.
+
+    Set the axes' limits and scales first. Names whose lines end close together move apart.
+
+    Raises:
+        ValueError: no line has a label.
+    """
+    handles, labels = ax.get_legend_handles_labels()
+    if not labels:
+        raise ValueError("Nothing drawn in `ax` has a label: pass `label` when you draw.")
+    lines = [handle.lines[0] if isinstance(handle, ErrorbarContainer) else handle for handle in handles]
+    ax.figure.draw_without_rendering()  # positions on the page are known only after drawing
+    ends = np.array([_right_end(ax, line) for line in lines])
+    order = np.argsort(ends[:, 1], kind="stable")
+    ends[order, 1] = _apart(ends[order, 1], _NAME_HEIGHT / ax.bbox.height)
+    for (x, y), line, label in zip(ends, lines, labels, strict=True):
+        look = {"va": "center", "fontsize": "small", "color": line.get_color()}
+        with style():
+            ax.annotate(label, (x, y), xycoords="axes fraction", xytext=(7, 0), textcoords="offset points", **look)
+
+
+def _right_end(ax: Axes, line) -> tuple[float, float]:
+    """Where a line ends at the right, in shares of the axes; within them if it leaves them."""
+    corners = line.get_transform().transform(line.get_xydata())
+    corners = corners[np.isfinite(corners).all(1)]
+    x, y = ax.transAxes.inverted().transform(corners[corners[:, 0].argmax()])
+    return min(x, 1.0), min(max(y, 0.0), 1.0)
+
+
+def _apart(places: np.ndarray, gap: float) -> np.ndarray:
+    """Ascending places, moved as little as possible until neighbours are at least `gap` apart."""
+    groups = [[place] for place in places]  # each stands around the middle of its wishes
+    merged = True
+    while merged:
+        merged = False
+        for i, (one, other) in enumerate(pairwise(groups)):
+            if np.mean(other) - np.mean(one) < gap * (len(one) + len(other)) / 2 - 1e-9:
+                groups[i : i + 2] = [one + other]
+                merged = True
+                break
+    return np.array([np.mean(group) + gap * (k - (len(group) - 1) / 2) for group in groups for k in range(len(group))])
+
+
+_NAME_HEIGHT = 15  # pixels from one name to the next
 _SIDES = [(1, 1, "left", "bottom"), (-1, 1, "right", "bottom"), (1, -1, "left", "top"), (-1, -1, "right", "top")]
 _SIDES += [(0, 1, "center", "bottom"), (0, -1, "center", "top"), (1, 0, "left", "center"), (-1, 0, "right", "center")]
 _DOT = 3  # pixels around the middle of a dot that a name must not cover

@@ -1,6 +1,7 @@
 """The common style of the course's figures: sizes, legends and logarithmic axes."""
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,10 +10,10 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_hex
-from matplotlib.container import BarContainer
+from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import LogFormatterSciNotation, ScalarFormatter
 
 from nnopt_lab.workbench.language import spoken_language, translated
 from nnopt_lab.workbench.plots.colors import GRID, INK, PALETTE, REFERENCE, line_of
@@ -22,6 +23,7 @@ from nnopt_lab.workbench.plots.summary import check_varies
 from nnopt_lab.workbench.plots.ticks import thin_ticks
 from nnopt_lab.workbench.plots.translation import fonts, translate
 
+SMALLEST_PLAIN, LARGEST_PLAIN = 1e-3, 1e7  # ends of a logarithmic axis with plain numbers
 SIZE = (8.0, 3.6)  # inches, of one row
 STYLE = {
     "figure.dpi": 110,
@@ -98,12 +100,15 @@ def finish(fig: Figure, alt: str = "", *, measured: str = "", trained: str = "",
     for axes in fig.axes:
         _style_lines(axes)
         if axes.axison and not axes.images:
-            axes.title.set(x=0, horizontalalignment="left")  # as legends are
+            axes.title.set(x=0, horizontalalignment="left", text=_capitalised(axes.get_title()))  # as legends are
         axes.tick_params(which="both", colors=INK, grid_color=GRID)  # ticks made outside `style()` would be black
     for legend in (*fig.legends, *(axes.get_legend() for axes in fig.axes)):
         if legend is not None:
             legend.set_frame_on(False)
+            legend.get_title().set_text(_capitalised(legend.get_title().get_text()))
     for axis in (axis for axes in fig.axes for axis in (axes.xaxis, axes.yaxis)):
+        if _has_long_powers(axis):
+            log_axis(axis, base=10)
         if isinstance(axis.get_major_formatter(), ScalarFormatter) and max(map(abs, axis.get_view_interval())) >= 1000:
             axis.set_major_formatter(lambda value, place: f"{value:,.10g}".replace("-", "−"))
     thin_ticks(fig)
@@ -112,6 +117,18 @@ def finish(fig: Figure, alt: str = "", *, measured: str = "", trained: str = "",
             text.set_color(INK)
     plt.close(fig)
     return fig
+
+
+def _capitalised(title: str) -> str:
+    """Begin a title with a capital, unless its first word is a unit or a name in a program, such as exp_range."""
+    return title[:1].upper() + title[1:] if re.match(r"(?!ms\b)[a-z]+(?![\w.])", title, re.ASCII) else title
+
+
+def _has_long_powers(axis: Axis) -> bool:
+    """Whether a logarithmic axis shows 10², 10³ … where 100, 1,000 … are easier to read."""
+    low, high = sorted(axis.get_view_interval())
+    default = isinstance(axis.get_major_formatter(), LogFormatterSciNotation)
+    return axis.get_scale() == "log" and default and low >= SMALLEST_PLAIN and high <= LARGEST_PLAIN
 
 
 def _check_bars(fig: Figure) -> None:
@@ -128,6 +145,9 @@ def _check_bars(fig: Figure) -> None:
 
 def _style_lines(ax: Axes) -> None:
     """Give solid lines the style that goes with their colour, by which colour-blind readers tell them apart."""
+    drawn = [line for axes in ax.figure.axes for line in axes.lines if line.get_linestyle() != "None"]
+    if len({to_hex(line.get_color()).upper() for line in drawn} - {REFERENCE}) == 1:
+        return
     for line in ax.lines:
         color = to_hex(line.get_color()).upper()
         if line.get_linestyle() == "-" and color != REFERENCE:  # grey needs no marker to be distinct
@@ -154,7 +174,8 @@ def legend(of: Figure | Axes, side: str = "upper", ncols: int | None = None, tit
     for ax in [of] if isinstance(of, Axes) else of.axes:
         _style_lines(ax)
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
+            line = handle.lines[0] if isinstance(handle, ErrorbarContainer) else None
+            found.setdefault(label, line or handle)  # a marker without the whiskers, which would look like a plus
     if not found:
         raise ValueError("Nothing drawn in `of` has a label: pass `label` when you draw.")
     place = "outside upper left" if side == "upper" else "outside right upper"

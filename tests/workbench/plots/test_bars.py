@@ -54,6 +54,12 @@ class TestBars:
         assert axes[0].get_ylim() == (2.5, -0.5) and names(axes[0]) == NAMES
         assert [bar.get_y() + bar.get_height() / 2 for bar in axes[2].patches] == pytest.approx([0, 2])
 
+    def test_numbers_are_at_the_bars_ends_and_beyond_a_line_that_would_strike_them_out(self):
+        fig, ax = plots.figure()
+        plots.bars(ax, {"far": 0.2, "near": 0.95, "above": (2, 1, 3), "below 0": -1}, reference=1, labels="{:.1f}")
+        assert [text.xy for text in ax.texts] == [(0.2, 0), (1, 1), (3, 2), (0, 3)]
+        assert readable(plots.finish(fig))
+
     def test_negative_bars(self, ax):
         plots.bars(ax, {"lost": -1, "gained": (1, -1, 2)}, labels="{:+.1f}", reference=0)
 
@@ -81,6 +87,10 @@ class TestStages:
         assert spans == [(0, 1), (1, 3), (0, 3), (3, 4)]
         assert ax.patches[1].get_facecolor() == ax.patches[2].get_facecolor() != ax.patches[0].get_facecolor()
         assert ax.get_legend_handles_labels()[1] == ["read", "compute", "write"]
+
+    def test_sums_are_at_the_ends(self, ax):
+        plots.stages(ax, {"A": {"read": 1, "compute": 2}, "B": {"compute": 4}}, labels="{:.0f} ms")
+        assert [(text.xy[0], text.get_text()) for text in ax.texts] == [(3, "3 ms"), (4, "4 ms")]
 
     def test_refuses_a_negative_length(self):
         fig, ax = plots.figure()

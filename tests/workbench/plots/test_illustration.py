@@ -43,7 +43,7 @@ class TestAltText:
     def test_says_what_there_is_to_see_and_names_titles_axes_rows_and_legend(self):
         text = plots.alt_text(drawn("int8 is twice as fast"))
         assert text == (
-            "int8 is twice as fast. speed: x: times as fast, rows: float32, int8. "
+            "int8 is twice as fast. Speed: x: times as fast, rows: float32, int8. "
             "x: epoch, y: loss <train>. Legend: MyNet, bf16."
         )
 
@@ -63,7 +63,7 @@ class TestAltText:
         "written, spoken",
         [
             (r"$\mathdefault{10^{-1}}$ of it", "10⁻¹ of it."),
-            (r"gradients are $2^k$ times smaller", "gradients are 2ᵏ times smaller."),
+            (r"gradients are $2^k$ times smaller", "Gradients are 2ᵏ times smaller."),
             (r"$\mathdefault{2\times10^{3}}$", "2×10³."),
             (r"5 \$ and 6 \$", "5 $ and 6 $."),
             ("5 $ a day", "5 $ a day."),
@@ -109,7 +109,7 @@ class TestImg:
         (output,) = shown.outputs
         assert set(output.data) == {"text/plain", "text/html"}
         found = attributes(output.data["text/html"])
-        assert found["alt"].startswith('"less" & <more>. speed')
+        assert found["alt"].startswith('"less" & <more>. Speed')
         assert "max-width:100%" in found["style"]
 
     def test_contains_an_svg_file_in_its_size_on_the_page(self):

@@ -124,3 +124,31 @@ def test_a_curve_without_neighbours_is_a_plain_line():
     assert [line.get_linestyle() for line in ax.lines] == ["-", "-.", "-"]
     assert [line.get_marker() for line in ax.lines] == ["o", "P", "o"]
     plots.finish(fig)
+
+
+class TestNameLines:
+    @pytest.mark.parametrize("scale", ["linear", "log"])
+    def test_names_stand_at_the_ends_in_the_lines_colours_and_move_apart(self, scale):
+        fig, ax = plots.figure(height=2.5)
+        rows = {"a long name": [3, 8], "second": [5, 8.01], "third": [1, 2]}
+        plots.curves(ax, [1, 2], rows, reference=("limit", 7.9))
+        ax.set_yscale(scale)
+        plots.name_lines(ax)
+        names = {text.get_text(): text for text in ax.texts}
+        assert list(names) == [*rows, "limit"] and readable(plots.finish(fig))
+        assert names["limit"].xy[1] < names["a long name"].xy[1] < names["second"].xy[1]
+        assert names["second"].get_color() == ax.lines[1].get_color()
+
+    def test_a_line_that_leaves_the_axes_is_named_at_their_edge(self):
+        fig, ax = plots.figure()
+        ax.plot([0, 1, 2], [0, 1, 1000], label="diverges")
+        ax.set(ylim=(0, 2))
+        plots.name_lines(ax)
+        assert ax.texts[0].xy[1] == 1 and readable(plots.finish(fig))
+
+    def test_refuses_lines_without_names(self):
+        fig, ax = plots.figure()
+        ax.plot([1, 2])
+        with pytest.raises(ValueError, match="pass `label`"):
+            plots.name_lines(ax)
+        plots.finish(fig)

@@ -218,4 +218,47 @@ def test_a_title_begins_at_the_left_as_a_legend_does_but_a_pictures_stays_in_its
         ax.set_title("title")
     plots.finish(fig)
     assert [ax.title.get_horizontalalignment() for ax in (left, right)] == ["left", "center"]
-    assert left.get_title() == "title"
+    assert left.get_title() == "Title"
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [("batch 1", "Batch 1"), ("warm-up + cosine", "Warm-up + cosine"), ("time, batch 1", "Time, batch 1")]
+    + [
+        (name, name)
+        for name in ("exp_range", "ms per batch", "bf16: neighbours", "torch.compile", "λ too large", "MyNet", "")
+    ],
+)
+def test_titles_begin_with_a_capital_but_names_in_programs_stay(written, shown):
+    fig, ax = plots.figure()
+    ax.plot([1, 2], label="a")
+    ax.set_title(written)
+    assert plots.finish(fig).axes[0].get_title() == shown
+
+
+def ticks(ax):
+    return [label.get_text() for label in ax.get_xticklabels()]
+
+
+def test_a_logarithmic_axis_shows_plain_numbers_where_they_are_short():
+    for ends, wanted in (((1, 1e5), ["1", "10", "100", "1,000", "10,000", "100,000"]), ((1e-9, 1e-3), None)):
+        fig, ax = plots.figure()
+        ax.plot(ends, [1, 2])
+        ax.set_xscale("log")
+        plots.finish(fig)
+        assert ticks(ax) == wanted if wanted else any("10^{-" in text for text in ticks(ax))
+
+
+def test_a_legend_shows_a_marker_without_its_whiskers():
+    fig, ax = plots.figure()
+    plots.intervals(ax, {"a": (2, 1, 3)}, label="clean")
+    plots.legend(fig)
+    (handle,) = fig.legends[0].legend_handles
+    assert handle.get_marker() == "o" and readable(plots.finish(fig))
+
+
+def test_a_colour_without_neighbours_needs_no_dashes():
+    fig, ax = plots.figure()
+    ax.plot([1, 2], color=plots.GOLD)
+    plots.finish(fig)
+    assert ax.lines[0].get_linestyle() == "-"

@@ -36,7 +36,7 @@ def test_says_which_words_series_and_ranges_a_figure_has():
         "measured": "x",
         "trained": "y",
     }
-    assert (left["title"], left["bars"], left["x"]["label"]) == ("speed", 2, "times as fast")
+    assert (left["title"], left["bars"], left["x"]["label"]) == ("Speed", 2, "times as fast")
     assert left["y"]["names"] == ["float32", "int8"] and (left["x"]["low"], left["x"]["high"]) == (0, 2.5)
     assert (right["lines"], right["points"], right["x"]["scale"]) == (2, 6, "log")
     assert right["y"] == {"label": "loss", "scale": "linear", "names": [], "low": 3, "high": 60}
@@ -82,8 +82,8 @@ def test_the_title_of_a_panels_own_legend_is_a_title_of_the_panel():
     for ax in axes:
         ax.plot([0, 1], label="one")
         plots.legend(ax, title="width")
-    assert [ax["title"] for ax in plots.summary(plots.finish(fig))["axes"]] == ["width", "width"]
-    assert "width" in plots.alt_text(fig)
+    assert [ax["title"] for ax in plots.summary(plots.finish(fig))["axes"]] == ["Width", "Width"]
+    assert "Width" in plots.alt_text(fig)
 
 
 def test_only_what_the_axes_show_counts():
