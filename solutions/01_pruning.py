@@ -376,7 +376,7 @@ ax.set(
     title="a single cut, no fine-tuning",
 )
 plots.percent_axis(ax.xaxis)
-plots.legend(fig)
+plots.name_lines(ax)
 plots.finish(
     fig,
     "With one budget for the network, accuracy stays high up to 90 % removed; layer "
@@ -411,7 +411,7 @@ ax.set(
     title="one layer pruned, the others dense",
 )
 plots.percent_axis(ax.xaxis)
-plots.legend(fig)
+plots.name_lines(ax)
 plots.finish(
     fig,
     "The large linear layer hardly loses accuracy; the convolutions lose more than "

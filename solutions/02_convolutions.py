@@ -312,8 +312,8 @@ plots.finish(
 )
 
 # %% [markdown]
-# What to see: each line is a knob and each point a setting; the lines cross at `MyNet`. Bands reach from the lowest to
-# the highest seed. Left is cheap, and up is good.
+# What to see: each row is a knob, with the other two in grey, and each point a setting; the lines cross at `MyNet`.
+# Bands reach from the lowest to the highest seed. Left is cheap, and up is good.
 #
 # - **Fewer kernels** save in every currency. Halving their number saves half of the parameters and more than a quarter
 #   of the time, and costs 1 to 2 points of accuracy.
@@ -410,7 +410,7 @@ milliseconds = {
     for name, parts in seconds.items()
 }
 fig, ax = plots.figure(height=2.3)
-plots.stages(ax, milliseconds)
+plots.stages(ax, milliseconds, labels="{:.1f}")
 ax.set(xlabel="ms, batch of 256")
 plots.legend(fig, ncols=5)
 pooled = {

@@ -86,7 +86,7 @@ ax.set(
     ylim=(5e-3, 1e4),
     title="constant rates",
 )
-plots.legend(fig)
+plots.name_lines(ax)
 plots.finish(
     fig,
     "Loss over steps: the largest rate explodes, 0.08 falls fast to a high floor, "

@@ -938,6 +938,7 @@ plots.seeds(left, accuracy)
 plots.bars(
     right,
     {name: sum(policies["updates"][name]) / len(accuracy[name]) for name in accuracy},
+    labels="{:,.0f}",
 )
 left.set(xlabel="test accuracy, % (one dot per seed, line: mean)")
 right.set(xlabel="updates in six epochs")
@@ -1118,7 +1119,8 @@ time_of = {
 # Plot: accuracy and time of crops
 fig, (left, right) = plots.figure(ncols=2, sharey=True)
 plots.seeds(left, cropped)
-plots.bars(right, {way: time_of[way] for way in cropped}, reference=1)
+times = {way: time_of[way] for way in cropped}
+plots.bars(right, times, reference=1, labels="{:.2f}×")
 left.set(xlabel="test accuracy, % (one dot per seed, line: mean)")
 right.set(xlabel="time of a training, × full pictures")
 plots.finish(

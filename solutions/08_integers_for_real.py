@@ -570,8 +570,10 @@ display(Table(speeds, ["engine", *heads], caption))
 # %% tags=["fold"]
 # Plot: speed of all engines
 fig, axes = plots.figure(ncols=3, sharey=True, height=3.8)
+plots.color_key(axes[0], ["float32", "bf16", "int8"])
 for ax, size in zip(axes, sizes, strict=True):
-    plots.bars(ax, {name: gain(name, "eager float32", size) for name in ready})
+    gains = {name: gain(name, "eager float32", size) for name in ready}
+    plots.bars(ax, gains, labels="{:.1f}×")
     ax.axvline(1, color=plots.REFERENCE, linewidth=0.8, label="eager float32")
     channels_last = gain("channels-last float32", "eager float32", size).median
     ax.axvline(
@@ -684,7 +686,9 @@ reveal(
 # %% tags=["fold"]
 # Plot: time by part of the network
 fig, ax = plots.figure(height=2.2)
-plots.stages(ax, {layout: dict(kinds) for layout, kinds in by_kind.items()})
+plots.stages(
+    ax, {layout: dict(kinds) for layout, kinds in by_kind.items()}, labels="{:.1f}"
+)
 ax.set(xlabel="milliseconds for 256 pictures, one thread")
 plots.legend(fig)
 pooling = {layout: kinds["MaxPool2d"] for layout, kinds in by_kind.items()}
@@ -896,7 +900,8 @@ per_call = {
     for name in ready
 }
 saved = {name: 100 * max(0, part) for name, part in per_call.items()}
-plots.bars(right, saved)
+colors = {name: plots.REFERENCE for name in saved} | plots.series_colors(series)
+plots.bars(right, saved, colors, labels="{:.0f}")
 right.set(
     xlabel="% of the time for one picture",
     xlim=(0, 100),
@@ -1072,7 +1077,8 @@ for size, color, shift in ((1, plots.SKY, -0.15), (256, plots.BLUE, 0.15)):
     plots.intervals(axes[0], over, color, label=f"batch {size}", shift=shift)
 plots.reference_line(axes[0], 1)
 axes[0].set(xlabel="times as fast as\nchannels-last float32", xlim=(0, None))
-plots.bars(axes[1], {name: engine.bytes / 1024 for name, engine in ready.items()})
+sizes_of = {name: engine.bytes / 1024 for name, engine in ready.items()}
+plots.bars(axes[1], sizes_of, labels="{:,.0f}")
 axes[1].set(xlabel="file, KiB")
 plots.intervals(axes[2], lost, reference=0)
 axes[2].set(xlabel="points of accuracy lost")

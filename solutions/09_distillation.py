@@ -357,7 +357,7 @@ ax.set(
     yscale="log", xlabel="temperature T", ylabel="norm of the gradient at the logits"
 )
 plots.log_axis(ax.xaxis, temperatures)
-plots.legend(fig)
+plots.name_lines(ax)
 plots.finish(
     fig,
     "With T² the gradient keeps its size from T = 4 on, without it vanishes.",

@@ -337,7 +337,7 @@ at_once = {
     for name, timing in served.items()
 }
 fig, ax = plots.figure(height=2.4)
-plots.bars(ax, at_once, colors=plots.BLUE, reference=1)
+plots.bars(ax, at_once, colors=plots.BLUE, reference=1, labels="{:.2f}×")
 ax.set(xlabel="requests per second, compared with one at a time on one thread")
 beside = at_once["two at a time, 1 thread each"].median
 inside = at_once["one at a time, 2 threads"].median
@@ -830,7 +830,7 @@ rows = {
     text: tuple(1000 * s for s in (seconds[name].median, *seconds[name].quartiles))
     for name, text in labels.items()
 }
-plots.bars(ax, rows, dict(zip(rows, colors, strict=True)))
+plots.bars(ax, rows, dict(zip(rows, colors, strict=True)), labels="{:.1f}")
 ax.set(xlabel="ms, forward and backward, 256 pictures (whiskers: quartiles)")
 told = [f"{name} took {ms:.1f} ms" for name, (ms, *_) in rows.items()]
 plots.finish(
@@ -1120,7 +1120,7 @@ plots.reference_line(ax, 80, "80 GB", across=True)
 ax.set(
     xscale="log", yscale="log", xlabel="parameters", ylabel="GB in each of 8 processes"
 )
-plots.legend(fig, ncols=3)
+plots.name_lines(ax)
 plots.finish(
     fig,
     "Memory per process over parameters for four ways to split; splitting all needs "
@@ -1252,9 +1252,9 @@ print(f"measured on: {on_device['device']}")
 # %% tags=["fold", "nbval-ignore-output"]
 # Plot: copies and speed of an accelerator
 fig, (left, right) = plots.figure(ncols=2)
-plots.bars(left, on_device["copy"], colors=plots.BLUE)
+plots.bars(left, on_device["copy"], colors=plots.BLUE, labels="{:.1f}")
 left.set(title="copy to the device, GB/s")
-speeds = {name: on_device[name] for name in ("accelerator", "cpu")}
+speeds = {"accelerator": on_device["accelerator"], "CPU": on_device["cpu"]}
 plots.curves(right, on_device["sizes"], speeds)
 right.set(xlabel="batch size", title="pictures per second", yscale="log")
 plots.log_axis(right.xaxis, on_device["sizes"])

@@ -387,7 +387,7 @@ fig, ax = plots.figure(height=3.2)
 for name, values in sums.items():
     ax.plot(values, color=plots.color_of(name), label=name)
 ax.set(xlabel="numbers added", ylabel="sum")
-plots.legend(fig)
+plots.name_lines(ax)
 plots.finish(
     fig,
     "A sum of many small numbers: float32 is a straight line, fp16 and bf16 stop "
@@ -1110,7 +1110,7 @@ ax.set(
     ylabel="% of weights unchanged",
     ylim=(-2, 102),
 )
-plots.legend(fig)
+plots.name_lines(ax)
 plots.finish(
     fig,
     "Share of weights that a step leaves unchanged, by learning rate: most in bf16, "
@@ -1317,7 +1317,7 @@ mebibytes = {
     name: {kind: sizes.get(kind, 0) / 2**20 for kind in kinds}
     for name, sizes in rows.items()
 }
-plots.stages(ax, mebibytes, kinds)
+plots.stages(ax, mebibytes, kinds, labels="{:.1f}")
 ax.set(xlabel="MiB kept for the backward pass, 64 pictures")
 plots.legend(fig)
 plots.finish(

@@ -554,7 +554,7 @@ reveal(
 fig, axes = plots.figure(ncols=2, sharey=True, height=3)
 for ax, (size, found) in zip(axes, timed.items(), strict=True):
     ratios = {name: gain(name, size) if name in found else None for name in ready}
-    plots.bars(ax, ratios, reference=1)
+    plots.bars(ax, ratios, reference=1, labels="{:.1f}×")
     ax.set(title=f"batch {size}", xlabel="times as fast as eager")
 leaders = " and ".join(f"{name} at batch {size}" for size, name in best.items())
 plots.finish(
@@ -1228,7 +1228,7 @@ for ax, size in zip(axes, (256, 1), strict=True):
         name.replace(", half", ",\nhalf"): gain(name, size, among=laddered)
         for name in ladders[size, True]
     }
-    plots.bars(ax, rungs, colors=plots.BLUE, reference=1)
+    plots.bars(ax, rungs, colors=plots.BLUE, reference=1, labels="{:.1f}×")
     ax.set(title=f"batch {size}")
 fig.supxlabel("times as fast as the article's program", fontsize=10)
 tops = {

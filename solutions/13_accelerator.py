@@ -174,7 +174,7 @@ plots.curves(ax, durations, series)
 ax.set(xlabel="duration of each of 50 kernels, µs", ylabel="ms", yscale="log")
 plots.log_axis(ax.xaxis, durations)
 plots.log_axis(ax.yaxis, [0.5, 1, 2, 5])
-plots.legend(fig)
+plots.name_lines(ax)
 plots.finish(
     fig,
     "Time until 50 kernels are launched stays level; time until they are finished "
@@ -651,7 +651,7 @@ stages = {
     }
     for name, times in bounds.items()
 }
-plots.stages(right, stages)
+plots.stages(right, stages, labels="{:.2f}")
 right.set(xlabel="ms", title="MyNet at its roofs, 4,096 pictures")
 plots.legend(fig)
 plots.finish(
@@ -811,7 +811,7 @@ if rates:
     fig, ax = plots.figure(height=3)
     plots.curves(ax, rates["widths"], rates["tflops"])
     ax.set(xlabel="columns of the product", ylabel="TFLOP/s", title=rates["device"])
-    plots.legend(fig)
+    plots.name_lines(ax)
     display(
         plots.finish(
             fig,

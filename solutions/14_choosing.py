@@ -249,7 +249,8 @@ for ax, place, scale, title in (
     (left, 0, 1, "points lost"),
     (right, 1, 100, "multiply-accumulates saved, %"),
 ):
-    plots.bars(ax, {g: scale * fragile[g][place] for g in groups}, plots.BLUE)
+    rows = {g: scale * fragile[g][place] for g in groups}
+    plots.bars(ax, rows, plots.BLUE, labels="{:.1f}")
     ax.set(title=title)
 plots.finish(
     fig,
@@ -437,7 +438,9 @@ if f"half {INT8}" in gain:
 colors = {"half of the channels": plots.BLUE, "int8 engine": plots.ORANGE}
 colors |= {"product of the two": plots.REFERENCE, "both, measured": plots.GREEN}
 fig, ax = plots.figure(height=2.4)
-plots.bars(ax, rows, {name: colors[name] for name in rows}, reference=1)
+plots.bars(
+    ax, rows, {name: colors[name] for name in rows}, reference=1, labels="{:.1f}×"
+)
 ax.set(xlabel="times as fast as eager with all channels, batch 64, one thread")
 plots.finish(
     fig,
@@ -480,6 +483,7 @@ plots.stages(
         for engine in spent
         for width in spent[engine]
     },
+    labels="{:.1f}",
 )
 ax.set(xlabel="ms per batch of 64, with all channels and with half of them")
 plots.legend(fig)
@@ -676,7 +680,7 @@ series = {
 plots.curves(ax, counts, series)
 ax.set(yscale="log", xlabel="configurations", ylabel="epochs in all")
 plots.log_axis(ax.xaxis, counts)
-plots.legend(fig)
+plots.name_lines(ax)
 plots.finish(
     fig,
     "Epochs over configurations: training all to the end grows much faster than "
@@ -928,6 +932,7 @@ plots.bars(
     rows,
     {name: colors.get(name.split(" ")[0], plots.REFERENCE) for name in rows},
     reference=1,
+    labels="{:.1f}×",
 )
 right.set(xlabel="times as fast as eager MyNet, batch 64")
 plots.legend(fig)
