@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import nbformat
 import pytest
 
 from nnopt_lab.course.start_page import write
@@ -89,3 +90,27 @@ def test_a_folded_cell_shows_its_number_of_execution(lab):
     for _ in range(2):
         opened.page.keyboard.press("Shift+Enter")
     bar.get_by_text("[1]:").wait_for()
+
+
+def test_folded_cells_are_quiet_lines_and_a_block_where_they_have_no_outputs(lab, workspace):
+    labels = ("Imports: one", "Numbers: two")
+    hidden = {"jupyter": {"source_hidden": True}}
+    cells = [nbformat.v4.new_code_cell(f"# {label}\nx = 1", metadata=hidden) for label in labels]
+    made = nbformat.v4.new_notebook(cells=cells)
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "folded.ipynb")
+    page = lab("folded.ipynb").page
+    folds = [page.locator(".jp-Notebook .jp-PlaceholderText").get_by_text(label, exact=True) for label in labels]
+    above, below = (fold.bounding_box() for fold in folds)
+    assert below["y"] - above["y"] < 24
+    number = page.locator(".jp-Placeholder-prompt").nth(1)
+    assert number.evaluate("prompt => getComputedStyle(prompt).opacity") == "0"
+    folds[1].hover()
+    assert number.evaluate("prompt => getComputedStyle(prompt).opacity") != "0"
+    folds[1].click()
+    code, bar = page.locator(".jp-CodeCell .cm-content").last, page.locator(".jp-Cell-inputCollapser").last
+    code.get_by_text("x = 1").wait_for()
+    bar.click()
+    folds[1].wait_for()
+    page.keyboard.press("Enter")
+    code.get_by_text("x = 1").wait_for()

@@ -1,13 +1,15 @@
 """A try at an exercise is one press: a button, or a shortcut, runs the answer's cell and then its check."""
 
+from collections.abc import Iterable
+
 import nbformat
 import pytest
 
-from nnopt_lab.course.asking import CHECKS, checks
-from nnopt_lab.course.exercises import cell_id, exercises
+from nnopt_lab.course.asking import ASKS, CHECKS, asks, checks
+from nnopt_lab.course.exercises import cell_id, exercises, questions
 from nnopt_lab.course.record import FILE, read
 
-EXERCISE = exercises()["start.conv_parameters"]
+EXERCISE, QUESTION = exercises()["start.conv_parameters"], questions()["start.three_percent"]
 HEAD = "def conv_parameters(in_channels, out_channels, kernel_size, bias):\n    "
 RIGHT = HEAD + "return out_channels * (in_channels * kernel_size**2 + bias)"
 LONG = HEAD + "\n    ".join(f"x{n} = {n}" for n in range(60)) + "\n    return 0"
@@ -19,13 +21,14 @@ def lesson(lab, workspace, tmp_path):
     """Opens a notebook with an exercise's cell in the given state, in a kernel of its own."""
     (workspace / FILE).unlink(missing_ok=True)
 
-    def opened(answer: str, words: dict | None = None):
+    def opened(answer: str, words: dict | None = None, more: Iterable[nbformat.NotebookNode] = ()):
         name, metadata = f"{tmp_path.name}.ipynb", {"exercise": EXERCISE.id, CHECKS: words or checks()}
         cells = [
             nbformat.v4.new_code_cell(SETUP),
             nbformat.v4.new_code_cell(answer, id=cell_id("exercise", EXERCISE.id), metadata=metadata),
             nbformat.v4.new_code_cell(f'check("{EXERCISE.id}", conv_parameters)'),
             nbformat.v4.new_markdown_cell("\n\n".join("Prose." for _ in range(60))),
+            *more,
         ]
         made = nbformat.v4.new_notebook(cells=cells)
         made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
@@ -155,6 +158,61 @@ def test_the_verdict_on_a_long_answer_comes_into_sight(lesson):
       return box.top >= window.top - 1 && box.bottom <= window.bottom + 1;
     }"""
     assert card.evaluate(inside) and writes_in(page, 1)
+
+
+@pytest.fixture
+def closed_check(lesson):
+    """The page, and a check's cell, in a notebook with a question, which has the word for a button that shows code."""
+    metadata = {"question": QUESTION.id, ASKS: asks(QUESTION)}
+    page = lesson(HEAD + "return 0", more=[nbformat.v4.new_code_cell(f'question("{QUESTION.id}")', metadata=metadata)])
+    page.page.get_by_role("button", name="Code").first.wait_for()
+    run_first_cell(page)
+    return page, page.page.locator(".jp-CodeCell").nth(2)
+
+
+def test_a_check_without_a_card_takes_no_place_and_is_seen_once_it_is_selected(closed_check):
+    page, check = closed_check
+    assert check.evaluate("cell => cell.getBoundingClientRect().height") == 0
+    page.page.locator(".jp-CodeCell .cm-content").nth(1).click()
+    page.page.keyboard.press("Shift+Enter")
+    check.locator(".cm-content").wait_for()
+    assert "jp-mod-active" in check.get_attribute("class")
+    page.page.keyboard.press("Shift+Enter")
+    page.outputs("not yet").wait_for()
+    assert check.locator(".cm-content").is_hidden() and page.errors == []
+
+
+def test_a_selected_check_is_marked_beside_its_card_and_its_code_is_shown_on_request(closed_check):
+    page, check = closed_check
+    code, button = check.locator(".cm-content"), page.page.get_by_role("button", name="Code").first
+    page.page.get_by_role("button", name="Check", exact=True).click()
+    page.outputs("not yet").wait_for()
+    page.wait_until_idle()
+    for shown in (True, False):
+        button.press("Enter")
+        code.wait_for(state="visible" if shown else "hidden")
+        assert button.get_attribute("aria-expanded") == str(shown).lower()
+    page.page.keyboard.press("Escape")
+    page.page.keyboard.press("ArrowDown")
+    marker = check.locator(".jp-Cell-outputCollapser")
+    assert code.is_hidden() and marker.evaluate("bar => getComputedStyle(bar).backgroundColor") != "rgba(0, 0, 0, 0)"
+
+
+def test_the_code_of_a_check_is_open_while_the_cursor_is_in_it(closed_check):
+    page, check = closed_check
+    page.page.locator(".jp-CodeCell .cm-content").nth(1).click()
+    page.page.keyboard.press("Control+End")
+    page.page.keyboard.press("ArrowDown")  # leads into the next cell
+    assert writes_in(page, 2)
+    page.page.keyboard.press("Escape")
+    page.page.keyboard.press("ArrowUp")
+    check.locator(".cm-content").wait_for(state="hidden")
+    page.page.keyboard.press("ArrowDown")
+    page.page.keyboard.press("Enter")
+    page.page.keyboard.insert_text("print(1);")
+    page.page.keyboard.press("Escape")
+    page.page.keyboard.press("ArrowUp")
+    assert check.locator(".cm-content").is_visible()  # the learner has written it
 
 
 def test_words_are_those_of_the_notebook(lesson):

@@ -1,33 +1,50 @@
-// The code of a question or a guess says once more what the prose above and the strip say. It is closed until the
-// learner asks for it; code that the learner has written stays open.
+// The code of a question or a guess says once more what the prose above and the strip say, that of a check what the
+// exercise above says. It is closed until the learner asks for it; code that the learner has written stays open.
 
 import { make } from './strips.js';
 
 const CLOSED = 'nnopt-closed', BUTTON = 'nnopt-code';
+const CHECKING = 'nnopt-checking'; // class of a closed check: without a card, it is to be seen only while it is selected
 const TEXT = String.raw`(?:"[^"\n]*"|'[^'\n]*')`, LITERAL = String.raw`(?:None|${TEXT}|[-+]?[\d._]+(?:[eE][-+]?\d+)?)`;
 const QUESTION = new RegExp(String.raw`^\s*(?:\w+\s*=\s*${LITERAL}\s*)?question\(\s*${TEXT}\s*(?:,\s*(?:\w+|${LITERAL})\s*)?\)\s*$`);
 const GUESS = new RegExp(String.raw`^\s*predict\(\s*${TEXT}\s*(?:,\s*unit\s*=\s*${TEXT}\s*)?,?\s*\)\s*$`);
+const CHECK = new RegExp(String.raw`^\s*check\(\s*${TEXT}\s*,\s*\w+\s*,?\s*\)\s*$`);
+
+const buttons = new WeakMap(); // by the cell whose code they open and close
 
 const show = (cell, isClosed) => {
   cell.node.classList.toggle(CLOSED, isClosed);
-  const button = cell.node.querySelector(`:scope > .nnopt-strip .${BUTTON}`);
+  const button = buttons.get(cell);
   if (button) button.ariaExpanded = String(!isClosed);
 };
 
-// The button that opens and closes a cell's code, for its strip.
-export const codeButton = (cell, textContent, title = '') => make('button', {
-  type: 'button', className: BUTTON, textContent, title, ariaExpanded: 'true',
-  onclick: () => show(cell, !cell.node.classList.contains(CLOSED))
-});
+const isClosed = cell => cell.node.classList.contains(CLOSED);
 
-export const closeCode = cell => {
-  const code = cell.model.sharedModel.getSource();
-  if (QUESTION.test(code) || GUESS.test(code)) show(cell, true);
+// The button that opens and closes a cell's code, for its strip or that of its exercise.
+export const codeButton = (cell, textContent, title = '') => {
+  const onclick = () => show(cell, !isClosed(cell));
+  const button = make('button', { type: 'button', className: BUTTON, textContent, title, ariaExpanded: 'true', onclick });
+  buttons.set(cell, button);
+  return button;
 };
 
-// Who edits a cell sees its code.
+export const closeCode = cell => {
+  const code = cell.model.sharedModel.getSource(), isCheck = CHECK.test(code);
+  cell.node.classList.toggle(CHECKING, isCheck);
+  if (isCheck || QUESTION.test(code) || GUESS.test(code)) show(cell, true);
+};
+
+// Who edits a cell sees its code. An arrow key leads from an exercise's code into its check's, which closes again.
 export const openWhenEdited = ({ content }) => {
-  content.stateChanged.connect((_, { name, newValue }) => {
-    if (name === 'mode' && newValue === 'edit' && content.activeCell) show(content.activeCell, false);
-  });
+  let entered; // a check that is open as long as the cursor is in it
+  const follow = () => {
+    const edited = content.mode === 'edit' ? content.activeCell : null;
+    if (entered && entered !== edited && !entered.isDisposed) closeCode(entered);
+    if (entered !== edited) entered = null;
+    if (!edited || !isClosed(edited)) return;
+    show(edited, false);
+    if (edited.node.classList.contains(CHECKING)) entered = edited;
+  };
+  content.stateChanged.connect((_, { name }) => name === 'mode' && follow());
+  content.activeCellChanged.connect(follow); // before the cell's code gets the focus
 };

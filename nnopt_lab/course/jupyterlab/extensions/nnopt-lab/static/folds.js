@@ -1,12 +1,22 @@
-// A folded cell shows its number of execution, as an open one does.
+// A folded cell is a quiet line: its label without the sign of a comment, and its number of execution, as an open cell
+// has one.
 
-export const numberFolds = app => {
+const WAITS = 'nnopt-waits'; // class of the number of a cell that runs, or will
+
+const say = (element, text) => {
+  if (element && text && element.textContent !== text) element.textContent = text;
+};
+
+export const dressFolds = app => {
   for (const panel of app.shell.widgets('main')) {
     const cells = panel.content?.widgets;
     for (const cell of Array.isArray(cells) ? cells : []) {
-      const bar = cell.inputHidden && cell.node.querySelector(':scope .jp-InputPlaceholder .jp-Placeholder-prompt');
-      const number = bar && cell.inputArea?.promptNode?.textContent;
-      if (number && bar.textContent !== number) bar.textContent = number;
+      const line = cell.inputHidden && cell.node.querySelector(':scope > .jp-Cell-inputWrapper > .jp-InputPlaceholder');
+      if (!line) continue;
+      const prompt = line.querySelector('.jp-Placeholder-prompt'), label = line.querySelector('.jp-PlaceholderText');
+      say(prompt, cell.inputArea?.promptNode?.textContent);
+      prompt?.classList.toggle(WAITS, prompt.textContent.includes('*'));
+      say(label, label?.textContent.replace(/^# /, ''));
     }
   }
 };

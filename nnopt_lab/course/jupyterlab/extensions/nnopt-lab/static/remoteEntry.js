@@ -208,7 +208,7 @@
           parts.offerAnswers(app);
           parts.offerChecks(app);
           parts.offerGuesses(app);
-          parts.numberFolds(app);
+          parts.dressFolds(app);
           parts.showOthers(app);
         });
       }).observe(document.body, { childList: true, subtree: true, characterData: true });

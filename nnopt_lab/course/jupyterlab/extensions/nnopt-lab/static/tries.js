@@ -1,5 +1,6 @@
 // A button under the cell of an exercise: it runs the cell and then its check, so that a try is one press.
 
+import { closeCode, codeButton } from './closed.js';
 import { buttonOf, codeCells, makeButton, runCells, stripOf } from './strips.js';
 import { showVerdict } from './verdicts.js';
 
@@ -57,10 +58,29 @@ const parts = (panel, cell, { button, tip }) => {
   return [makeButton(button, onclick, `${tip} · Ctrl+Shift+Enter`)];
 };
 
+// The words for a button that shows code, which the notebook's questions and guesses have.
+const codeWords = ({ widgets }) =>
+  widgets.flatMap(({ model }) => [model.getMetadata('asks'), model.getMetadata('guesses')]).find(words => words?.code);
+
+const closed = new WeakMap(); // the check that was closed, by the strip of its exercise
+
+// The button under the exercise runs the check, too: of the check's own cell, only the card is needed.
+const closeCheck = (notebook, cell, strip) => {
+  const check = checkOf(notebook, cell);
+  if (!check || closed.get(strip) === check) return;
+  const words = codeWords(notebook);
+  if (!words) return;
+  closed.set(strip, check);
+  strip.querySelector('.nnopt-code')?.remove();
+  strip.append(codeButton(check, words.code, words.tip));
+  closeCode(check);
+};
+
 export const offerChecks = app => {
   for (const [panel, cell] of codeCells(app)) {
     const words = wordsOf(cell);
-    if (words?.button) stripOf(cell, words.button, () => parts(panel, cell, words));
+    const strip = words?.button && stripOf(cell, words.button, () => parts(panel, cell, words));
+    if (strip) closeCheck(panel.content, cell, strip);
   }
 };
 
