@@ -37,6 +37,7 @@ def test_a_cell_that_runs_first_in_a_new_kernel_says_what_it_needs_and_a_button_
     opened = lab("00_start_here.ipynb")
     page = opened.page
     cell = page.locator(".jp-Notebook .jp-CodeCell", has_text='check("start.conv_parameters"').first
+    page.locator(".jp-CodeCell:has(+ .nnopt-checking)").first.get_by_role("button", name="Code").click()
     cell.locator(".cm-content").click()
     page.keyboard.press("Control+Enter")
     output = cell.locator(".jp-OutputArea-output")
