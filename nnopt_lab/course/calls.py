@@ -203,7 +203,7 @@ def _endless_card(exercise: Exercise, at: tuple[int, str] | None, seconds: float
 
 
 def _open_card(exercise, verdict: Verdict) -> Card:
-    shown = input_rows({name: spoken(text) for name, text in (verdict.inputs or {}).items()})
+    shown, folds = input_rows({name: spoken(text) for name, text in (verdict.inputs or {}).items()}, verdict.call)
     if verdict.state == "failed":
         shown += _results(verdict)
     which = {"exercise": translated(exercise.title), "points": _points(exercise.points)}
@@ -223,7 +223,7 @@ def _open_card(exercise, verdict: Verdict) -> Card:
         title, mood = _not_yet(earned, which), "bad"
         lines = [_without_repetition(verdict), *shown]
     lines.append(_('`hint("{id}")` helps.', id=exercise.id))
-    return HelpCard(title, mood, tuple(lines), exercise=exercise.id)
+    return HelpCard(title, mood, tuple(lines), folds, exercise=exercise.id)
 
 
 def _results(verdict: Verdict) -> list[Line]:
@@ -231,7 +231,7 @@ def _results(verdict: Verdict) -> list[Line]:
     if verdict.summary:
         return [(spoken(verdict.summary), got)]
     results = [(_("your result"), got), (_("expected"), wanted)]
-    if WRONG in got and verdict.place not in verdict.mistake:
+    if WRONG in got and verdict.place.split(" ")[0] not in verdict.mistake:
         results.append(_("✗ and ✓ mark the values that differ; the first is at {place}.", place=spoken(verdict.place)))
     return results
 

@@ -1,6 +1,7 @@
 """Cards, the course's feedback to a learner: HTML in a notebook, plain text elsewhere."""
 
 import html
+import json
 import re
 from dataclasses import dataclass
 
@@ -41,11 +42,16 @@ _LETTER = rf"[^\W{HAN}]"
 EMPHASIS = re.compile(rf"(?<!{_LETTER})(?<!\*)\*(\w[\w ]*)(?<! )\*(?!\*|{_LETTER})")
 
 Line = str | tuple[str, str]
+COPIES, COPY = "nnopt-copies", "nnopt-lab:copy"  # the button's class and command, for the extension
 WITHOUT_BUTTONS = "nnopt-without-buttons"  # class of what the course's extension of JupyterLab hides
 
 
 class ButtonlessLine(str):
     """A paragraph of a card that only helps where the course's extension of JupyterLab shows no buttons."""
+
+
+class Copyable(str):
+    """Code of a block, beside which the course's extension of JupyterLab shows a button that copies it."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ class Card:
         mood: "good", "bad", "neutral" or "quiet".
         lines: paragraphs; a (label, text) pair is shown as a labelled block of code, or as a table if
             its lines are rows with tabs between the cells, of which the first has the columns' names.
+            A `Copyable` text has a button that copies it.
         folds: (summary, line) pairs, each behind a triangle to click on; in HTML only.
         picture: HTML below the title; the lines, or `in_words`, say the same in words.
         in_words: paragraphs that say what the picture shows, where no HTML is shown.
@@ -154,16 +161,26 @@ def _cells(text: str) -> list[list[str]]:
 def _block(label: str, text: str) -> str:
     if cells := _cells(text):
         return f'<div style="margin-top:6px;font-size:90%">{inline(label)}</div>{_table(*cells)}'
+    button = _copy_button(text) if isinstance(text, Copyable) else ""
     if label and "\n" not in text and len(text) < _SHORT:
         return (
             '<div style="margin-top:4px;display:flex;align-items:baseline"><span style="flex:0 0 10em;font-size:90%">'
             f'{inline(label)}</span> <span><code style="{_WORDS}white-space:pre-wrap;background:{_GREY};color:inherit">'
-            f"{_code(text)}</code></span></div>"
+            f"{_code(text)}</code>{button}</span></div>"
         )
-    caption = f'<div style="margin-top:6px;font-size:90%">{inline(label)}</div>' if label else ""
+    caption = f'<div style="margin-top:6px;font-size:90%">{inline(label)}{button}</div>' if label or button else ""
     return (
         f'{caption}<pre style="margin:2px 0 0;padding:4px 8px;border-radius:3px;background:{_GREY};color:inherit;'
         f'{_WORDS}white-space:pre-wrap">{_code(text)}</pre>'
+    )
+
+
+def _copy_button(text: str) -> str:
+    """Hidden where nothing would copy."""
+    given = html.escape(json.dumps({"text": text}))
+    return (
+        f'<button type="button" class="{COPIES}" data-commandlinker-command="{COPY}" '
+        f'data-commandlinker-args="{given}" style="display:none">{html.escape(_("Copy"))}</button>'
     )
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from nnopt_lab.course.authorship import library_function, watched
+from nnopt_lab.course.call_text import call_text
 from nnopt_lab.course.differences import (
     agree,
     as_wanted,
@@ -57,6 +58,7 @@ class Verdict:
         case: index of the case that the card shows.
         error: the class's name of the error that was raised, or "".
         place: of the first value that ✗ and ✓ mark, such as "[2]", or "".
+        call: the call with these inputs as code, or "" if it would be long.
         summary: of long results, how much differs, else "".
         repeated: the sentence, in `mistake` or not, that says no more than the results do.
     """
@@ -71,6 +73,7 @@ class Verdict:
     case: int = 0
     error: str = ""
     place: str = ""
+    call: str = ""
     summary: str = ""
     repeated: str = ""
 
@@ -127,6 +130,7 @@ def _verdict(exercise: Exercise, answer, seeds: Iterable[int] | None, printouts:
                 "raised",
                 told(outcome.error),
                 inputs=_shown(exercise, inputs),
+                call=call_text(exercise.name, exercise.arguments, inputs),
                 case=number,
                 error=type(outcome.error).__name__,
             )
@@ -158,6 +162,7 @@ def compare(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> 
         _credit(exercise, cases, outcomes, wanted),
         failing,
         place=first_difference(*pair, exercise.tolerance),
+        call=call_text(exercise.name, exercise.arguments, cases[failing]),
         summary=shown.summary,
         repeated=listed or f"Expected {shown.wanted}, got {shown.got}.",
     )

@@ -121,7 +121,7 @@ def _card(answer: Answer) -> Card:
         return Card(_("Passed"), "good", (translated(reason),))
     if result.state == "blank":
         return Card(_("Not answered"), "quiet")
-    shown = input_rows(result.inputs)
+    shown, _folds = input_rows(result.inputs)
     if result.inputs:
         shown += [(_("your result"), result.got)]
     if result.inputs and result.wanted:  # else the result is a table with both

@@ -102,7 +102,9 @@ def test_a_blank_answer_is_no_attempt_and_an_interrupted_one_is_not_noted(noted)
 def test_a_wrong_answer_shows_its_inputs_its_result_and_what_was_wanted():
     card = check(ID, lambda i, o, k, b: o * i * k**2 + 0.25)
     rows = dict(line for line in card.lines if isinstance(line, tuple))
-    assert list(rows) == [*(f"input {name}" for name in EXERCISE.arguments), "your result", "expected"]
+    assert list(rows) == ["inputs", "your result", "expected"]
+    assert all(f"{name}=" in rows["inputs"] for name in EXERCISE.arguments)
+    assert str(eval(rows["inputs"], {EXERCISE.name: EXERCISE.reference})) == rows["expected"]
     assert f'`hint("{ID}")` helps.' in card.lines
 
 
@@ -180,7 +182,7 @@ def test_what_an_answer_prints_is_shown_once_and_for_the_inputs_of_the_card(caps
     assert check(ID, talking).mood == "good" and capsys.readouterr().out.count("bias") == 1
     wrong = True
     shown = dict(line for line in check(ID, talking).lines if isinstance(line, tuple))
-    assert capsys.readouterr().out == "bias False\n" and shown["input bias"] == "False"
+    assert capsys.readouterr().out == "bias False\n" and "bias=False" in shown["inputs"]
 
 
 def test_yours_counts_only_while_its_last_check_passed():

@@ -45,7 +45,14 @@ def side_by_side(got, wanted, tolerance: float) -> Shown:
             return Shown(*pair)
         if _is_listed(got, wanted) and (places := list(differing(got, wanted, tolerance))):
             return Shown(table(places), "", summary(wanted, places))
-    return Shown(show(got), show(wanted))
+    return Shown(_whole(got), _whole(wanted))
+
+
+def _whole(value) -> str:
+    with ignoring_faults():
+        if has_parts(value):
+            return _parts([show(part) for part in value])
+    return show(value)
 
 
 def _is_listed(got, wanted) -> bool:

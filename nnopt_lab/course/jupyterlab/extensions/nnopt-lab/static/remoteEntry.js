@@ -4,8 +4,8 @@
   const START_PAGE = 'course.md', START_TITLE = 'NNOpt Lab';
   const SECONDS = 2;
   const PARTS = [
-    'answers', 'closed', 'contents', 'figures', 'focus', 'folds', 'guesses', 'kernels', 'questions', 'saving', 'strips',
-    'tasks', 'tries', 'units', 'verdicts'
+    'answers', 'closed', 'contents', 'copies', 'figures', 'focus', 'folds', 'guesses', 'kernels', 'questions', 'saving',
+    'strips', 'tasks', 'tries', 'units', 'verdicts'
   ];
   const STYLE = new URL('course.css', HERE);
 
@@ -165,6 +165,7 @@
     autoStart: true,
     activate: app => {
       parts.addCheckCommand(app);
+      parts.addCopyCommand(app);
       parts.passShortcuts(app);
       parts.leaveOnEscape(app);
       parts.noteHints();
