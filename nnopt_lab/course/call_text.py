@@ -28,8 +28,18 @@ def call_text(name: str, arguments: Sequence[str], inputs: Sequence) -> str:
         return ""
     if len(f"{name}({row})") <= _WIDTH or len(given) == 1:
         return f"{name}({row})"
-    lines = [f"    {row},"] if len(row) + 5 <= _WIDTH else [f"    {one}," for one in given]
-    return "\n".join([f"{name}(", *lines, ")"])
+    return "\n".join([f"{name}(", *_filled(given), ")"])
+
+
+def _filled(given: list[str]) -> list[str]:
+    """Lines with as many arguments as fit."""
+    lines = [f"    {given[0]},"]
+    for one in given[1:]:
+        if len(lines[-1]) + len(one) + 2 <= _WIDTH:
+            lines[-1] += f" {one},"
+        else:
+            lines.append(f"    {one},")
+    return lines
 
 
 def _is_long(value) -> bool:

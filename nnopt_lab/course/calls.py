@@ -230,6 +230,8 @@ def _results(verdict: Verdict) -> list[Line]:
     got, wanted = spoken(verdict.got), spoken(verdict.wanted)
     if verdict.summary:
         return [(spoken(verdict.summary), got)]
+    if got == wanted:  # as where only an input was changed
+        return []
     results = [(_("your result"), got), (_("expected"), wanted)]
     if WRONG in got and verdict.place.split(" ")[0] not in verdict.mistake:
         results.append(_("✗ and ✓ mark the values that differ; the first is at {place}.", place=spoken(verdict.place)))

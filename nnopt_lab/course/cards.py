@@ -29,6 +29,7 @@ _SHORT = 90  # characters of a block that stands beside its label
 _GREY = "rgba(127,127,127,.14)"
 _TABLE = "margin:2px 0 0;border-collapse:collapse;font-size:90%"
 _CELL = "padding:1px 24px 1px 0;border:0;background:none;color:inherit"
+_CELL_CODE = "background:none;color:inherit"
 _WORDS = "word-break:normal;overflow-wrap:anywhere;"  # JupyterLab breaks a line of code anywhere, even inside a name
 
 WIDTH = "900px"  # at most, of cards, claims and forms, whatever their fonts; as wide as most figures
@@ -200,7 +201,8 @@ def _row(tag: str, row: list[str]) -> str:
 
 
 def _cell(tag: str, text: str) -> str:
-    return f"<code>{html.escape(text)}</code>" if tag == "td" and not text.startswith("…") else html.escape(text)
+    is_code = tag == "td" and text and not text.startswith("…")
+    return f'<code style="{_CELL_CODE}">{html.escape(text)}</code>' if is_code else html.escape(text)
 
 
 def _code(text: str) -> str:

@@ -12,11 +12,12 @@ from torch import Tensor
 _printing = threading.Lock()  # torch's print options belong to the whole process, and a grader has several threads
 COLUMNS, ROWS = 12, 12  # numbers in a row, and rows, at most; an only row is broken into lines
 _ONLY_ROW = 64
+_ONE_PER_LINE = 6  # short matrices; of more, several share a line
 _WIDTH = 80  # characters of a line
 _MOST = 2_000  # numbers that are read
 _VALUE = re.compile(r"[^\s,\[\]()]+")
 _DECIMALS = re.compile(r"-?\d+\.\d*")
-_MORE = "…"
+_MORE, _GAP = "…", "   "
 
 
 def heading(tensor: Tensor) -> str:
@@ -34,6 +35,8 @@ def numbers(tensor: Tensor, precision: int = 4) -> list[str]:
     with _printing, torch._tensor_str.printoptions(precision=precision, threshold=math.inf, sci_mode=None):
         text = repr(tensor.reshape(-1))
     found = _VALUE.findall(text[text.index("[") : text.rindex("]")])
+    if tensor.is_floating_point() and any("e" in number for number in found):  # it would write 0.168 as 1.68e-01
+        return [f"{number:.{precision}g}" for number in tensor.reshape(-1).tolist()]
     while all(_DECIMALS.fullmatch(number) for number in found) and all(n.endswith("0") for n in found):
         found = [number[:-1] for number in found]
     return found
@@ -69,8 +72,7 @@ def tensor_text(tensor: Tensor, limit: int) -> str:
         return _only_row(told, numbers(few), _MORE if any(cut) else "")
     *outer, _height, width = long
     end = f", {_MORE}]" if cut[-1] else "]"
-    blocks = _blocks(few, outer, few.shape[width], end)
-    return _within(limit, told, [line for block in blocks for line in block], any(cut[:-1]))
+    return _within(limit, told, _blocks(few, outer, few.shape[width], end), any(cut[:-1]))
 
 
 def _only_row(told: str, texts: list[str], more: str) -> str:
@@ -82,21 +84,32 @@ def _only_row(told: str, texts: list[str], more: str) -> str:
     return before + f",\n{' ' * len(before)}".join(lines) + (f", {more}]" if more else "]")
 
 
-def _blocks(few: Tensor, outer: list[int], columns: int, end: str) -> list[list[str]]:
-    """The lines of each matrix, behind its index if there are several."""
+def _blocks(few: Tensor, outer: list[int], columns: int, end: str) -> list[str]:
+    """Lines of matrices, behind their indices if there are several; those of several rows stand side by side."""
     cells = numbers(few)
     if not outer:
-        return [rows(cells, columns, end)]
+        return rows(cells, columns, end)
     wide = max(map(len, cells))
     cells = [cell.rjust(wide) for cell in cells]
     leading = few.shape[: outer[-1] + 1]
     size = len(cells) // math.prod(leading)
-    blocks = []
+    blocks, whole = [], []
     for n, index in enumerate(itertools.product(*map(range, leading))):
         lines = rows(cells[n * size : (n + 1) * size], columns, end)
-        whole = f"{list(index)}: {' '.join(line.strip() for line in lines)}"
-        blocks.append([whole] if len(whole) <= _WIDTH else [f"{list(index)}:", *lines])
-    return blocks
+        blocks.append([f"{list(index)}:", *lines])
+        whole.append(f"{list(index)}: {' '.join(line.strip() for line in lines)}")
+    if max(map(len, whole)) > _WIDTH:
+        return _side_by_side(blocks)
+    return whole if len(whole) <= _ONE_PER_LINE else _side_by_side([[line] for line in whole])
+
+
+def _side_by_side(blocks: list[list[str]]) -> list[str]:
+    width = max(map(len, itertools.chain(*blocks))) + len(_GAP)
+    per_line = max(1, (_WIDTH + len(_GAP)) // width)
+    groups = (blocks[at : at + per_line] for at in range(0, len(blocks), per_line))
+    return [
+        "".join(line.ljust(width) for line in lines).rstrip() for group in groups for lines in zip(*group, strict=True)
+    ]
 
 
 def _within(limit: int, told: str, lines: list[str], is_cut: bool) -> str:

@@ -250,3 +250,16 @@ def test_an_endless_try_is_stopped_with_its_button(lesson):
     page.page.get_by_role("button", name="Still running – stop", exact=True).click()
     page.outputs("Your function was still running when you stopped it.").wait_for()
     page.page.get_by_role("button", name="Check", exact=True).wait_for()
+
+
+def test_the_failing_call_is_copied_by_a_quiet_button(lesson):
+    page = lesson(HEAD + "return 0")
+    page.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    run_first_cell(page)
+    page.page.get_by_role("button", name="Check", exact=True).click()
+    card = page.outputs("not yet (0 of 1 point)")
+    card.get_by_role("button", name="Copy").click()
+    card.get_by_role("button", name="✓ Copy").wait_for()
+    copied = page.page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("conv_parameters(in_channels=") and copied in card.inner_text()
+    assert eval(copied, {"conv_parameters": EXERCISE.reference}) > 0

@@ -24,6 +24,13 @@ def test_a_tensor_of_many_axes_is_a_matrix_per_index_without_axes_of_one_number(
     assert show(torch.zeros(3, 0)) == "float32 [3, 0]: []"
 
 
+def test_larger_matrices_stand_side_by_side():
+    lines = show(torch.arange(20, 92).view(2, 6, 6), 900).splitlines()
+    assert len(lines) == 8 and lines[1].split() == ["[0]:", "[1]:"]
+    assert show(torch.arange(100, 140).view(5, 2, 2, 2)).count("\n") == 5
+    assert lines[2] == "[[20, 21, 22, 23, 24, 25],   [[56, 57, 58, 59, 60, 61],"
+
+
 def test_of_a_large_tensor_the_first_numbers_are_shown():
     text = show(torch.zeros(50, 50))
     assert text.startswith("float32 [50, 50]:\n[[0., 0.,") and ", …]," in text and text.endswith("\n…")
@@ -32,7 +39,7 @@ def test_of_a_large_tensor_the_first_numbers_are_shown():
 
 def test_zeros_that_end_all_numbers_are_left_out():
     assert show(T([0.5, -1.25])) == "float32 [2]: [ 0.50, -1.25]"
-    assert show(T([1e-9, 1e5])) == "float32 [2]: [1.0000e-09, 1.0000e+05]"
+    assert show(T([1e-9, 1e5])) == "float32 [2]: [1e-09, 1e+05]"
 
 
 def test_kinds_have_their_article():
