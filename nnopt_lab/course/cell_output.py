@@ -4,8 +4,9 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from nnopt_lab.workbench.paths import in_colab
+from nnopt_lab.workbench.paths import in_colab, root
 
 NOTEBOOK = "JPY_SESSION_NAME"  # the variable in which Jupyter's server tells a kernel the path of its notebook
 
@@ -18,11 +19,12 @@ def shell():
     return ipython and ipython.get_ipython()
 
 
-def has_page() -> bool:
-    """Whether a page of JupyterLab shows this notebook, so that a learner can press a button of the kernel."""
-    ipython = shell()
-    is_served = hasattr(ipython, "kernel") and bool(os.environ.get(NOTEBOOK))
-    return is_served and "__vsc_ipynb_file__" not in ipython.user_ns and not in_colab()  # VS Code's own variable
+def has_learner() -> bool:
+    """Whether JupyterLab shows this notebook, so that the kernel's buttons can be pressed, and it is no solved one."""
+    ipython, path = shell(), os.environ.get(NOTEBOOK)
+    if not (path and hasattr(ipython, "kernel")) or in_colab() or "__vsc_ipynb_file__" in ipython.user_ns:  # VS Code's
+        return False
+    return not Path(path).resolve().is_relative_to(root() / "solutions")
 
 
 def seen(function: Callable) -> Callable:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 from nnopt_lab.course import record, start_page
 from nnopt_lab.course.cards import Card
-from nnopt_lab.course.cell_output import has_page, seen
+from nnopt_lab.course.cell_output import has_learner, seen
 from nnopt_lab.course.display import show
 from nnopt_lab.course.ledger import Ledger, Prediction, figure, figures, in_unit, ledger_of, with_unit
 from nnopt_lab.course.lesson_files import paths
@@ -72,7 +72,7 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
     def measure() -> Card:
         return _measured(name, _entry(name) or entry, (measured, low, high), because)
 
-    if entry.guess is None and entry.measured is None and has_page():
+    if entry.guess is None and entry.measured is None and has_learner():
         return waiting_box(name, entry.unit, lambda typed: _commit(name, typed, entry.unit), measure)
     return measure()
 

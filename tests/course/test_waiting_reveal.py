@@ -12,6 +12,7 @@ from nnopt_lab.course.cards import Card
 from nnopt_lab.course.predictions import ledger, predict, reveal
 from nnopt_lab.course.record import change, forget_unguessed, read
 from nnopt_lab.course.static_outputs import VIEW
+from nnopt_lab.workbench.paths import root
 
 NAME = "speed-up in a test"
 
@@ -19,7 +20,7 @@ NAME = "speed-up in a test"
 @pytest.fixture(autouse=True)
 def on_a_page(monkeypatch):
     session.enter("01_pruning")
-    monkeypatch.setattr(predictions, "has_page", lambda: True)
+    monkeypatch.setattr(predictions, "has_learner", lambda: True)
     monkeypatch.setattr(waiting_reveal, "_waiting", {})
 
 
@@ -129,13 +130,14 @@ def test_nothing_on_the_page_depends_on_the_measurement_before_a_guess(numbers):
     assert without_ids(shown) == without_ids(other) and "reason" not in shown
 
 
-@pytest.mark.parametrize("missing", ["", "kernel", "server", "widgets"])
-def test_a_measurement_waits_only_where_jupyterlab_shows_the_notebook(missing, monkeypatch):
+@pytest.mark.parametrize("missing", ["", "kernel", "server", "widgets", "learner"])
+def test_a_measurement_waits_only_where_jupyterlab_shows_a_learners_notebook(missing, monkeypatch):
     shell = SimpleNamespace(kernel=1, user_ns={"__vsc_ipynb_file__": "a"} if missing == "widgets" else {})
     if missing == "kernel":
         del shell.kernel
     monkeypatch.setattr(cell_output, "shell", lambda: shell)
-    monkeypatch.setenv("JPY_SESSION_NAME", "" if missing == "server" else "01_pruning.ipynb")
-    assert cell_output.has_page() == (not missing)
+    paths = {"server": "", "learner": str(root() / "solutions" / "01_pruning.ipynb")}
+    monkeypatch.setenv("JPY_SESSION_NAME", paths.get(missing, "01_pruning.ipynb"))
+    assert cell_output.has_learner() == (not missing)
     monkeypatch.setattr(cell_output, "shell", lambda: None)
-    assert not cell_output.has_page()
+    assert not cell_output.has_learner()
