@@ -723,10 +723,11 @@ claim(
 
 # %% exercise="accelerator.useful_share"
 def useful_share(sizes, tile):
-    """A number from 0 to 1.
+    """Share of the multiplications that are not spent on padding, a float from 0 to 1.
 
-    sizes: list of the product's three sizes. tile: list of the tile's three sizes. Each
-    size is padded to a multiple of the tile's.
+    sizes: list of the product's three sizes, ints. tile: list of the tile's three sizes
+    in the same order, ints. Each size is padded with zeros to the next multiple of the
+    tile's; a multiple stays as it is.
 
     >>> useful_share([6, 4, 8], [4, 8, 8])
     0.375

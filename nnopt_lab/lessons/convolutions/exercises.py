@@ -275,6 +275,8 @@ def _folded_part(place):
         "You returned the old bias. Batch norm changes it to `(bias − mean)·scale + beta`.": _folded_with(
             bias=lambda b, scale, beta, mean: b
         ),
+        "Your bias is `beta` alone. The old bias and the mean go through the scaling: `(bias − mean)·scale + "
+        "beta`.": _folded_with(bias=lambda b, scale, beta, mean: beta),
         "You left out `beta`: batch norm adds it at the end.": _folded_with(
             bias=lambda b, scale, beta, mean: (b - mean) * scale
         ),

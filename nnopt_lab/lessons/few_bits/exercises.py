@@ -264,7 +264,7 @@ def _equalized(
 
 
 def _two_layers(g: torch.Generator):
-    """Square weights, so that a wrong axis fits as well; each channel's largest weight is negative in both layers."""
+    """Square weights, so that a wrong axis fits as well; the largest weights of a layer are all positive or all negative."""
     n = randint(g, 2, 3)
     every = torch.arange(n)
     while True:
@@ -274,7 +274,7 @@ def _two_layers(g: torch.Generator):
         ratio = first.abs().amax(1) / second.abs().amax(0)
         has_positive = (first.amax(1) > 0).all() and (second.amax(0) > 0).all()
         if has_positive and ((ratio - 1).abs() > 0.2).all() and ratio.max() > 1.3 * ratio.min():
-            return first, second
+            return first * signs(g, 1), second * signs(g, 1)
 
 
 @exercise(
@@ -305,6 +305,8 @@ def _two_layers(g: torch.Generator):
         "√(r₁/r₂).": _equalized(factors=lambda r1, r2: (r1 * r2).sqrt()),
         "You took the largest signed weight as the range. A large negative weight needs the grid as well: take "
         "magnitudes first.": _equalized(reach=lambda weight, axis: weight.amax(axis)),
+        "You took the most negative weight as the range. A large positive weight needs the grid as well: take magnitudes "
+        "first.": _equalized(reach=lambda weight, axis: -weight.amin(axis)),
         "You took the mean magnitude of a channel as its range. The grid must reach the largest one.": _equalized(
             reach=lambda weight, axis: weight.abs().mean(axis)
         ),

@@ -172,6 +172,8 @@ def _values(g: torch.Generator):
         "was clamped to the wrong end. Clamp first, convert last.": _quantized(
             keep=lambda q, bits: q.remainder(256).clamp(0, 2**bits - 1)
         ),
+        "You converted to uint8 without clamping: a negative number came out as a large one. Clamp to 0 and `2^bits − 1` "
+        "first.": _quantized(keep=lambda q, bits: q.remainder(256)),
         "Your integers wrap around at the ends: the largest values become the smallest. They must saturate, so "
         "clamp.": _quantized(keep=lambda q, bits: q % 2**bits),
         "You clamped before adding the zero point. That removes everything below 0.0, and the sum can still leave the "
@@ -345,8 +347,10 @@ def _multiplier_and_shift(real, bits, rounded=round):
 
 
 def _real_below_a_half(g: torch.Generator):
-    """Never such that rounding reaches 2^bits; the fraction is clearly above or below a half."""
+    """Never such that rounding reaches 2^bits; the fraction is clearly above or below a half, or it is a power of two."""
     bits = randint(g, 4, 10)
+    if randint(g, 0, 3) == 0:
+        return 2.0 ** -randint(g, 2, 6), bits
     numerator = randint(g, 2 ** (bits - 1), 2**bits - 3) + (randint(g, 5, 45) + 50 * randint(g, 0, 1)) / 100
     return numerator / 2 ** (bits + randint(g, 1, 6)), bits
 
@@ -378,6 +382,12 @@ def _real_below_a_half(g: torch.Generator):
         "multiplier.": lambda real, bits: (fixed_point(real, bits)[0], fixed_point(real, bits)[1] - bits),
         "You doubled once too often: your multiplier lies in `[2^bits, 2^(bits+1))` and needs one bit more than there "
         "are.": called_with(lambda real, bits: (real, bits + 1)),
+        "You doubled a number once more that already had `bits` bits, as a power of two may: double while it is *below* "
+        "`2 ** (bits - 1)`.": lambda real, bits: (
+            (2**bits, fixed_point(real, bits)[1] + 1)
+            if fixed_point(real, bits)[0] == 2 ** (bits - 1)
+            else fixed_point(real, bits)
+        ),
         "You stopped one doubling too early: your multiplier leaves its highest bit unused.": called_with(
             lambda real, bits: (real, bits - 1)
         ),

@@ -154,9 +154,10 @@ def accuracy(logits, labels):
 
 
 def _weights(g: torch.Generator):
+    """The largest magnitude is negative in about half of the cases, so that neither end passes for it."""
     weights = torch.randn(randint(g, 5, 8), generator=g) * 10 ** (torch.rand((), generator=g) * 3 - 2)
     biggest = weights.abs().argmax()
-    weights[biggest] = -weights[biggest].abs() * 1.1
+    weights[biggest] *= 1.1
     return (weights,)
 
 
@@ -194,6 +195,18 @@ def _int8_with(largest=lambda w: w.abs().max(), levels=127, convert=lambda q: q.
         ),
         "You divided by the largest magnitude alone, so only −1, 0 and 1 are left. The largest magnitude must become 127: "
         "divide it by 127 to get the scale.": _int8_with(levels=1),
+        "You took the scale from the most negative weight, and the integer of a positive weight with a larger *magnitude* "
+        "wraps round. Take the maximum of `abs()`.": _int8_with(lambda w: -w.min()),
+        "You took the scale from the most negative weight, but a positive weight with a larger *magnitude* does not fit. "
+        "Take the maximum of `abs()`.": _int8_with(
+            lambda w: -w.min(), convert=lambda q: q.round().clamp(-128, 127).to(torch.int8)
+        ),
+        "You took the scale from the largest weight, not the largest *magnitude*, and you converted without rounding. Take "
+        "the maximum of `abs()`, and round first.": _int8_with(torch.max, convert=lambda q: q.to(torch.int8)),
+        "You divided by 256, the number of values of a byte. int8 ends at 127, and larger values wrap round, so large "
+        "weights come back with the wrong sign. Divide by 127.": _int8_with(levels=256),
+        "You divided by 128, so a largest weight that is positive becomes 128, and int8 wraps it round to −128. Divide by "
+        "127.": _int8_with(levels=128),
         "You divided by 255, the range of an unsigned byte. int8 ends at 127, and larger values wrap round, so "
         "large weights come back with the wrong sign.": _int8_with(levels=255),
         "You divided by 128, but int8 ends at 127: a largest weight that is positive would not fit. Divide by "
