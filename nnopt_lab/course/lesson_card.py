@@ -67,7 +67,7 @@ def _coming_back(name: str) -> tuple[list[str], tuple[tuple[str, str], ...]]:
     lines = [_("You have {earned} of {points} points. Go on at section {heading}", heading=heading, **so_far)]
     links = [(heading, _address(name, target))]
     if first != heading:
-        lines.append(_("First open: section {heading}", heading=first))
+        lines.append(_("First unfinished: section {heading}", heading=first))
         links.append((first, _address(name, cell_id)))
     return lines, tuple(links)
 

@@ -117,17 +117,15 @@ def _page(folder: Path, news: str) -> str:
         *([f"\n{_guesses(guesses)}"] if guesses.made else []),
         "",
         *(line for chapter, held in groupby(found, lambda row: row.chapter) for line in _table(chapter, held, current)),
-        _("✔ complete · ▶ where you are"),
-        "",
         *([f"## {_('What is new')}", "", news, ""] if news else []),
         f"## {_('How it works')}",
         "",
-        "- " + _("Open a lesson with a click on its title, and run its cells from top to bottom with Shift+Enter."),
+        "- " + _("Click on a lesson's title to open it, and run its cells from top to bottom with Shift+Enter."),
         "- "
         + _(
-            "Coming back? Your kernel is new. Click on the cell where you go on, and run the cells above it first: "
-            "menu Run ▸ Run All Above Selected Cell (in VS Code: Execute Above Cells). Or just run your cell: if it "
-            "needs one above, it shows a button “Run the cells above and this one”."
+            "Coming back later? Run the cell where you want to continue. If it needs cells above it, it shows a button "
+            "“Run the cells above and this one”. (The menu has Run ▸ Run All Above Selected Cell, and VS Code Execute "
+            "Above Cells.)"
         ),
         "- " + _("Stuck? The button under an exercise's card gives three hints, one by one. They cost no points."),
         "- "
@@ -135,7 +133,6 @@ def _page(folder: Path, news: str) -> str:
             "Your work is never overwritten. In a terminal, `nnopt update LESSON` takes a newer text of a lesson and "
             "keeps your answers, and `nnopt reset LESSON` fetches a fresh copy and keeps the old one."
         ),
-        "- " + _("This page follows your progress."),
         "",
     ]
     return "\n".join(lines)
@@ -152,14 +149,10 @@ def _summary(found: list[Row]) -> str:
     done, left = sum(row.is_done for row in found), sum(row.minutes for row in found if not row.is_done)
     so_far = {"earned": earned, "points": points, "done": done, "count": len(found), "time": _hours(left)}
     if not earned:
-        return _("The course has {count} lessons with {points} points, and takes about {time}.", **so_far)
+        return _("{count} lessons · {points} points · about {time}. Each lesson stands alone.", **so_far)
     if left:
-        return _(
-            "You have {earned} of {points} points and have completed {done} of {count} lessons; the others take about "
-            "{time}.",
-            **so_far,
-        )
-    return _("You have {earned} of {points} points and have completed {done} of {count} lessons.", **so_far)
+        return _("{earned} of {points} points · {done} of {count} lessons complete · about {time} left", **so_far)
+    return _("{earned} of {points} points · {done} of {count} lessons complete", **so_far)
 
 
 def _table(chapter: str, found: Iterable[Row], current: Row | None) -> list[str]:
@@ -233,11 +226,13 @@ def _go_on(folder: Path, row: Row | None, noted: dict) -> str:
     heading, target = last if any(last) else (first, cell_id)
     if heading:
         title = _("{title}, section {heading}", title=title, heading=heading)
-    go_on = _("**Go on where you were: [{title}]({file})**", title=title, file=_address(row.name, target))
+    go_on = _("**Continue with [{title}]({file})**", title=title, file=_address(row.name, target))
     if first in ("", heading):
         return go_on
     return (
-        go_on + "<br>" + _("First open: [section {heading}]({file})", heading=first, file=_address(row.name, cell_id))
+        go_on
+        + "<br>"
+        + _("First unfinished: [section {heading}]({file})", heading=first, file=_address(row.name, cell_id))
     )
 
 

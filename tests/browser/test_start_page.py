@@ -166,4 +166,4 @@ def test_the_start_page_follows_a_save_without_a_check(lab):
     lesson.page.locator(".lm-TabBar-tab.lm-mod-current.jp-mod-dirty").wait_for()
     lesson.save()
     lesson.open(START_PAGE)
-    lesson.page.locator(".jp-RenderedMarkdown blockquote", has_text="Go on where you were: 09 Distillation").wait_for()
+    lesson.page.locator(".jp-RenderedMarkdown blockquote", has_text="Continue with 09 Distillation").wait_for()

@@ -39,7 +39,7 @@ def test_it_leads_to_the_cell_worked_in_last_and_tells_the_first_open_section_be
     last_work.note(own_workspace, NAME)
     card = lesson(NAME)
     assert re.match(rf"You have 1 of {POINTS} points\. Go on at section [^2]\. ", card.lines[0])
-    assert card.lines[1] == "First open: section 2. The cost of a layer"
+    assert card.lines[1] == "First unfinished: section 2. The cost of a layer"
     last, first = re.findall(r'<a href="([^"]*)">(.*?)</a>', card._repr_html_())
     assert last[0] == f"{NAME}.ipynb#cell-id={place}" and first[1] == "2. The cost of a layer"
 

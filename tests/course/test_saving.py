@@ -41,7 +41,7 @@ def test_the_command_writes_the_page(started, own_workspace, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setenv("NNOPT_WORKSPACE", str(own_workspace))
     subprocess.run(started[0], check=True)
-    assert page.name == START_PAGE and "Go on where you were: [02 Convolutions" in page.read_text()
+    assert page.name == START_PAGE and "Continue with [02 Convolutions" in page.read_text()
 
 
 def test_the_server_does_not_load_torch_for_it():

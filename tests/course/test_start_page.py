@@ -57,9 +57,9 @@ def test_a_new_workspace_says_where_to_begin_and_has_no_news(mine):
     assert [row[3] for row in table(mine)] == [f"0 of {lesson_points(name)}" for name in SHIPPED]
     assert [row[4] for row in table(mine)] == [f"{lessons()[name].minutes} min" for name in SHIPPED]
     assert f"**Begin here: [00 {lessons()[SHIPPED[0]].title}](00_start_here.ipynb)**" in page(mine)
-    assert "What is new" not in page(mine) and "predictions" not in page(mine) and "You have" not in page(mine)
+    assert "What is new" not in page(mine) and "predictions" not in page(mine) and "complete" not in page(mine)
     points = sum(map(lesson_points, SHIPPED))
-    assert f"The course has {len(SHIPPED)} lessons with {points} points, and takes about " in page(mine)
+    assert f"{len(SHIPPED)} lessons · {points} points · about " in page(mine)
 
 
 def test_the_lessons_are_in_groups_by_the_articles_chapters(mine):
@@ -84,24 +84,24 @@ def test_points_check_marks_and_the_place_follow_the_progress(mine):
     first, second, *others = table(mine)
     assert first[0] == "✔" and first[2].count("▰") == start_page.BAR and second[0] == "▶"
     assert not any(row[0] or "▰" in row[2] for row in others)
-    assert f"have completed 1 of {len(SHIPPED)} lessons; the others take about" in page(mine)
-    assert f"You have {lesson_points('00_start_here')} of " in page(mine)
+    assert f" · 1 of {len(SHIPPED)} lessons complete · about " in page(mine)
+    assert f"\n{lesson_points('00_start_here')} of " in page(mine)
 
 
 def test_it_goes_on_in_the_lesson_that_was_saved_last_and_after_a_complete_one_in_the_next(mine):
     work_on(mine, "03_learning_rates", 1_900_000_000)
     work_on(mine, "01_pruning", 2_000_000_000)
     write(mine)
-    assert "(01_pruning.ipynb" in page(mine).split("Go on where you were")[1].splitlines()[0]
+    assert "(01_pruning.ipynb" in page(mine).split("Continue with")[1].splitlines()[0]
     pass_all(mine, "01_pruning")
     write(mine)
     assert "(02_convolutions.ipynb" in page(mine).split("Begin here")[1].splitlines()[0]
     for name in SHIPPED:
         pass_all(mine, name)
     write(mine)
-    assert "You have completed every lesson." in page(mine) and "▶" not in page(mine).split("✔ complete")[0]
-    assert page(mine).count("✔") == len(SHIPPED) + 1
-    assert f"have completed {len(SHIPPED)} of {len(SHIPPED)} lessons." in page(mine)
+    assert "You have completed every lesson." in page(mine) and "▶" not in page(mine)
+    assert page(mine).count("✔") == len(SHIPPED)
+    assert f" · {len(SHIPPED)} of {len(SHIPPED)} lessons complete\n" in page(mine)
 
 
 def test_it_goes_on_where_the_last_check_answer_or_guess_was_even_if_it_is_not_saved_yet(mine, monkeypatch):
@@ -165,7 +165,7 @@ def test_it_leads_to_the_cell_worked_in_last_and_tells_the_first_open_section_be
     (line,) = (line for line in page(mine).splitlines() if line.startswith("> **"))
     last, first = line.split("<br>")
     assert last.endswith(f"](01_pruning.ipynb#cell-id={place})**") and "section 2. Importance" not in last
-    assert first.startswith("First open: [section 2. Importance](01_pruning.ipynb#cell-id=")
+    assert first.startswith("First unfinished: [section 2. Importance](01_pruning.ipynb#cell-id=")
     assert start_page.next_step(mine)[1] in last
 
 
@@ -196,7 +196,7 @@ def test_a_damaged_notebook_has_no_section_and_a_missing_one_no_row(mine):
     os.utime(mine / "01_pruning.ipynb", (2_000_000_000, 2_000_000_000))
     (mine / "02_convolutions.ipynb").unlink()
     write(mine)
-    assert "**Go on where you were: [01 Pruning](01_pruning.ipynb)**" in page(mine)
+    assert "**Continue with [01 Pruning](01_pruning.ipynb)**" in page(mine)
     assert [row.name for row in rows(mine)] == [name for name in SHIPPED if name != "02_convolutions"]
     for name in SHIPPED:
         (mine / f"{name}.ipynb").unlink(missing_ok=True)
