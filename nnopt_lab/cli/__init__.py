@@ -1,4 +1,4 @@
-"""The command `nnopt`, for learners, teachers and maintainers."""
+"""A course on smaller and faster PyTorch networks: nnopt lab opens the lessons."""
 
 import contextlib
 import os

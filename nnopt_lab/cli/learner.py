@@ -18,7 +18,9 @@ from nnopt_lab.workbench.text import printable
 
 Workspace = Annotated[
     Path | None,
-    typer.Option(help="Your folder; by default $NNOPT_WORKSPACE, the workspace you are in, or work/ here."),
+    typer.Option(
+        metavar="FOLDER", help="Your folder; by default $NNOPT_WORKSPACE, the workspace you are in, or work/ here."
+    ),
 ]
 
 
@@ -39,7 +41,7 @@ def lab(
     from nnopt_lab.course.lesson_files import find_lesson
     from nnopt_lab.course.server_environment import server_environment
     from nnopt_lab.course.server_settings import server_settings
-    from nnopt_lab.course.workspace import NEWER, edition_folder, fill, find_workspace
+    from nnopt_lab.course.workspace import NEW, NEWER, edition_folder, fill, find_workspace
 
     speak(language)
     workspace = find_workspace(workspace)
@@ -50,8 +52,9 @@ def lab(
     _check_free(port)
     news = fill(workspace)
     newer = [lesson for lesson, what in news if what == NEWER]
+    is_first = len(news) > 1 and all(what == NEW for _lesson, what in news)
     for lesson, what in news:
-        if lesson not in newer:
+        if lesson not in newer and not is_first:
             print("  " + labelled(lesson, start_page.in_words(lesson, what).rstrip(".。")))
     if newer:
         names = ", ".join(newer)
@@ -105,7 +108,11 @@ def lab(
     sys.exit(status)
 
 
-def reset(lesson: str, workspace: Workspace = None, language: Language = None) -> None:
+def reset(
+    lesson: Annotated[str, typer.Argument(metavar="LESSON", help="Such as 01 or pruning.")],
+    workspace: Workspace = None,
+    language: Language = None,
+) -> None:
     """Put a fresh copy of a lesson into the workspace.
 
     The old copy is kept under a dated name.

@@ -140,4 +140,6 @@ def _parameter(parameter):
     shown = copy.copy(parameter)
     if getattr(parameter, "help", None):
         shown.help = _breakable(translated(parameter.help))
+    if getattr(parameter, "is_flag", False):
+        shown.metavar = ""  # typer would write <bool>, as if a value had to follow
     return shown

@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 
 from nnopt_lab.cli import learner
-from nnopt_lab.course import record, sharing
+from nnopt_lab.course import record, sharing, workspace
 from nnopt_lab.course.exercises import exercises, questions
 from nnopt_lab.course.record import FILE
 from nnopt_lab.course.workspace import MANIFEST, fill
@@ -232,6 +232,13 @@ def test_lab_inside_a_workspace_opens_that_one(nnopt, server, tmp_path, monkeypa
     monkeypatch.chdir(mine)
     nnopt("lab")
     assert server.started.env["NNOPT_WORKSPACE"] == str(mine) and not (mine / "work").exists()
+
+
+def test_lab_does_not_list_lessons_that_are_new_all_at_once(nnopt, server, monkeypatch):
+    fill = workspace.fill
+    monkeypatch.setattr(workspace, "fill", lambda folder: [*fill(folder), ("01_pruning", workspace.NEW)])
+    _, out, _ = nnopt("lab")
+    assert "00_start_here" not in out and "01_pruning" not in out
 
 
 def test_lab_ends_with_ctrl_c_and_with_the_servers_status(nnopt, server):
