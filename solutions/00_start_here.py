@@ -211,7 +211,8 @@ Table(limits + machine.table.rows, machine.table.columns)
 
 # %% [markdown]
 # The *roofline* ([Williams, Waterman & Patterson 2009](https://doi.org/10.1145/1498765.1498785)) shows both limits in
-# one plot. A layer that does $I$ operations per byte it moves, its *intensity*, can reach at most
+# one plot. A layer's *intensity* $I$ is the number of operations that it does per byte it moves. The layer can reach at
+# most
 #
 # $$\min(\text{peak},\; I \cdot \text{bandwidth}) \quad\text{operations per second.}$$
 #
@@ -373,7 +374,7 @@ attempt("weights.byte()", weights=weights)
 attempt("2 ** (weights.byte() // 256)", weights=weights)
 
 # %% [markdown]
-# <details><summary>Bug 5: what can't an optimizer do with the result?
+# <details><summary>Bug 5: why can't an optimizer work with the result?
 # </summary>
 #
 # Line 12 makes integers into parameters, and integers have no gradient. An optimizer moves a parameter by small steps,
@@ -553,9 +554,9 @@ claim(
 # ## 5. The baseline
 #
 # Every later lesson compares with this baseline. It is trained with the article's optimizer, SGD with a learning rate
-# of 0.01 and a momentum of 0.9. The article does not say how long and in what batches; here it is eight *epochs*
-# (passes over the training pictures) in batches of 64. Training takes up to half a minute on two cores. Make a guess
-# first.
+# of 0.01 and a momentum of 0.9. The article does not give the batch size or the length of the training; the course uses
+# eight *epochs* (passes over the training pictures) in batches of 64. Training takes up to half a minute on two cores.
+# Make a guess first.
 
 # %%
 predict("test accuracy of the baseline after 8 epochs", unit="%")
@@ -653,8 +654,7 @@ measure.compare(
 # %% [markdown]
 # What to see: each network has one row. Compressing a file with gzip hardly makes it smaller. The last two columns give
 # the time of one forward pass with 1 and with 256 pictures: the median and, in brackets, the *quartiles*, between which
-# the middle half of all runs lies. Below MyNet's, you find how many times as fast as the teacher it is, with an
-# interval.
+# the middle half of all runs lies. Below MyNet's times is its speed-up over the teacher, with an interval.
 
 # %% tags=["fold"]
 # Claims: the teacher's size and time
@@ -674,7 +674,7 @@ claim("It takes more than 1.5 times as long.", ratio.low > 1.5, timing=True)
 # How can you trust such a ratio on a machine that also does other things? Not by timing one network and then the other:
 # clock speed, caches and other programs drift. Instead, the two networks run in turns, A/B/A/B, or *interleaved*, and
 # each pair of runs gives one ratio. Whatever slows the machine for a while slows both halves of a pair. The result is
-# the median of the ratios. Two others of the sorted ratios are the ends of a confidence interval, which assumes nothing
+# the median of the ratios. Sort the ratios, and two of them are the ends of a confidence interval that assumes nothing
 # about their distribution (Conover 1999, *Practical Nonparametric Statistics*, section 3.2).
 #
 # The interval covers the variation from round to round. Another run of the program, with its data elsewhere in memory,

@@ -91,8 +91,8 @@ plots.finish(
 
 # %% [markdown]
 # What to see: the first picture shows the magnitudes in the corner, 16 of 128 rows and 64 of 2,048 columns; dark is
-# large. In the other three, white weights stay. In general, the freer the choice, the less accuracy you lose, and the
-# stricter the pattern, the easier it is to turn it into speed.
+# large. In the other three, white weights stay. In general, a free choice loses less accuracy, and a strict pattern
+# is easier to turn into speed.
 #
 # ## 2. Importance
 #

@@ -71,8 +71,8 @@ tested = training.evaluate(dense, pictures.test, pictures)
 # - **smaller kernels**: a smaller $k^2$. From 3×3 to 1×1 it falls to a ninth;
 # - **fewer layers**: all MACs of a removed layer are saved.
 #
-# Processors compute a convolution as one product of two matrices, for which they are built: every window of the picture
-# becomes a column (*im2col*). So what holds for matrix products, such as the preference for large ones, holds here too.
+# Processors are built for products of matrices, and compute a convolution as one of them: every window of the picture
+# becomes a column (*im2col*). So what holds for matrix products also holds here: large ones are the most efficient.
 
 # %% tags=["fold"]
 # Diagram: a convolution as a matrix product
@@ -230,7 +230,7 @@ accuracies = {
 mean = {name: values.mean().item() for name, values in accuracies.items()}
 
 # %% [markdown]
-# One of these networks first. With 1×1 kernels, `MyNet` does 4.2 times fewer MACs. How many times as fast is it at
+# Take one of these networks first. With 1×1 kernels, `MyNet` does 4.2 times fewer MACs. How many times as fast is it at
 # batch 256?
 
 # %%
@@ -323,7 +323,7 @@ plots.finish(
 #   that three seeds can show.
 # - **Fewer layers**: a single convolution is as accurate as two on these pictures, to within half a point, and faster,
 #   but its file is nearly twice as large. *More* than two layers make the file smaller and, after four epochs, the
-#   network worse. Depth pays on more varied pictures and with a training recipe made for it.
+#   network worse. Depth pays off on more varied pictures, with a training recipe made for it.
 #
 # So there is no best knob. Choose by what is scarce: bytes or time.
 

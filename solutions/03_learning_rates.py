@@ -5,7 +5,7 @@
 #
 # - see why the rate should be high at first and low at the end, and write the schedules that do this;
 # - meet Pegasos, a schedule with a proof for linear classifiers that makes a network diverge at its first step;
-# - find a first rate in a hundred steps with a range test, and measure which rules about first rates hold;
+# - find a first rate in a hundred steps with a range test, and measure which rules of thumb hold;
 # - compare thirteen schedules in a third of the baseline's epochs, and reach the baseline's accuracy in that third.
 #
 # The lesson takes about an hour and stands alone: you only need Python and the basics of PyTorch. *The article* is the
@@ -267,9 +267,9 @@ question("rates.gamma", answer)
 # ## 3. A schedule that looks
 #
 # `ReduceLROnPlateau` does not follow the clock. It looks at the validation loss, the loss on pictures that are not
-# trained on. When the losses of more than `patience` epochs in a row were not below the best so far, it multiplies the
-# rate by `factor` and counts from 0 again, but it remembers the best loss. You need not know in advance how long you
-# will train. But such a schedule is late by design, because it must see the plateau first.
+# trained on. After more than `patience` epochs in a row without a new best loss, it multiplies the rate by `factor` and
+# counts from 0 again; the best loss is kept. You need not know in advance how long you will train. But such a schedule
+# is late by design, because it must see the plateau first.
 #
 # **Exercise (4 points).** Compute the rate after each epoch from the validation losses of the epochs.
 
