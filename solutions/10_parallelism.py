@@ -544,7 +544,7 @@ reveal(
 )
 
 # %% tags=["fold"]
-# Numbers: the formula's prediction for each loader
+# Plot: start and epoch by number of workers
 epoch_seconds = yours_or_ours("parallel.epoch_seconds")
 compute = reading["training step"].median
 rows, formula = {}, {}
@@ -554,9 +554,6 @@ for name, measured in epochs.items():
         batches, read = len(some) // 64, reading[name].median
         rows[row] = {"start": start, "epoch": seconds}
         formula[row] = epoch_seconds(batches, read, compute, workers, start)
-
-# %% tags=["fold"]
-# Plot: start and epoch by number of workers
 fig, ax = plots.figure(height=3.4)
 plots.stages(ax, rows, {"start": plots.GOLD, "epoch": plots.BLUE})
 ax.plot(
@@ -1245,12 +1242,9 @@ question("parallel.bubble", percent)
 # a data centre's GPU and the 16 CPU cores beside it.
 
 # %% tags=["fold", "nbval-ignore-output"]
-# Numbers: measurements of an accelerator
+# Plot: copies and speed of an accelerator
 on_device = live_or_recorded("accelerator")
 print(f"measured on: {on_device['device']}")
-
-# %% tags=["fold", "nbval-ignore-output"]
-# Plot: copies and speed of an accelerator
 fig, (left, right) = plots.figure(ncols=2)
 plots.bars(left, on_device["copy"], colors=plots.BLUE, labels="{:.1f}")
 left.set(title="copy to the device, GB/s")
@@ -1285,7 +1279,7 @@ scaling_playground()
 # Here is what a second thread, request, process or worker gained on your machine. A factor of 2 would be ideal.
 
 # %% tags=["fold"]
-# Numbers: what each way gained
+# Plot: what each way gained
 summary = {
     "2 threads, batch 1": gains[1][2],
     "2 threads, batch 128": gains[128][2],
@@ -1298,9 +1292,6 @@ for name in sources:
         f"1 worker, {name}": alone / others[0],
         f"2 workers, {name}": alone / others[1],
     }
-
-# %% tags=["fold"]
-# Plot: what each way gained
 fig, ax = plots.figure(height=3.2)
 colors = {name: plots.GOLD if "worker" in name else plots.BLUE for name in summary}
 plots.intervals(ax, summary, colors, reference=1)

@@ -537,7 +537,7 @@ reveal(
 )
 
 # %% tags=["fold"]
-# Numbers: products in four formats
+# Plot: speed of autocast
 a, b = torch.randn(64, 512), torch.randn(512, 512)
 kinds = {
     "float32": (a, b),
@@ -548,9 +548,6 @@ products = {name: lambda _, x=x, w=w: x @ w for name, (x, w) in kinds.items()}
 q, r = (torch.randint(-127, 128, m.shape, dtype=torch.int8) for m in (a, b))
 products["int8"] = lambda _: torch._int_mm(q, r)
 of_product = measure.latency(products, inputs, rounds=7, budget_seconds=1)
-
-# %% tags=["fold"]
-# Plot: speed of autocast
 gain = {
     f"product, {n}": measure.ratio(of_product["float32"], of_product[n])
     for n in ("bf16", "fp16", "int8")
