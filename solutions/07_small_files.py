@@ -681,7 +681,7 @@ for place, bits in enumerate(sweep["bits"]):
 for name, size in zip(sparsities, means["bytes"][:, 0], strict=True):
     left_ax.annotate(name, (size, 91.1), ha="center", fontsize="small")
 left_ax.annotate(
-    "zeros:", (0, 91.1), xycoords=("axes fraction", "data"), fontsize="small"
+    "zeros:", (0.015, 91.1), xycoords=("axes fraction", "data"), fontsize="small"
 )
 plots.log_axis(left_ax.xaxis, [5_000, 10_000, 20_000])
 left_ax.set(xlabel="bytes of the file", xlim=(2_400, 29_000))

@@ -573,7 +573,7 @@ fig, axes = plots.figure(ncols=3, sharey=True, height=3.8)
 plots.color_key(axes[0], ["float32", "bf16", "int8"])
 for ax, size in zip(axes, sizes, strict=True):
     gains = {name: gain(name, "eager float32", size) for name in ready}
-    plots.bars(ax, gains, labels="{:.1f}×")
+    plots.bars(ax, gains)
     ax.axvline(1, color=plots.REFERENCE, linewidth=0.8, label="eager float32")
     channels_last = gain("channels-last float32", "eager float32", size).median
     ax.axvline(

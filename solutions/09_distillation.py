@@ -179,7 +179,7 @@ with measure.inference(teacher):
 # %% tags=["fold"]
 # Plot: the teacher's probabilities at two temperatures
 places = [9, 15, 17]
-fig, axes = plots.figure(nrows=3, ncols=3, height=8, width_ratios=(1, 2, 2))
+fig, axes = plots.figure(nrows=3, ncols=3, height=6.2, width_ratios=(1, 2, 2))
 for row, place in zip(axes, places, strict=True):
     row[0].imshow(pictures.test.images[place].permute(1, 2, 0))
     row[0].set(
@@ -192,10 +192,15 @@ for row, place in zip(axes, places, strict=True):
             soft_targets(said[place : place + 1], temperature)[0],
             color=plots.color_of("teacher"),
         )
-        ax.set(ylim=(0, 1), title=f"T = {temperature}", ylabel="probability")
-        ax.set_xticks(
-            range(10), pictures.classes, rotation=45, ha="right", fontsize="small"
-        )
+        ax.set(ylim=(0, 1), xticks=range(10), xticklabels=[])
+        ax.grid(False, axis="x")
+    row[1].set(ylabel="probability")
+for ax, temperature in zip(axes[0, 1:], (1, 4), strict=True):
+    ax.set(title=f"T = {temperature}")
+for ax in axes[2, 1:]:
+    ax.set_xticks(
+        range(10), pictures.classes, rotation=45, ha="right", fontsize="small"
+    )
 plots.finish(
     fig,
     "Three pictures with the teacher's probabilities: one tall bar at T = 1, smaller "

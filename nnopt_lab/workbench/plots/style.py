@@ -36,7 +36,9 @@ STYLE = {
     "grid.color": GRID,
     "axes.titlesize": "medium",
     "legend.fontsize": 9,
-    "figure.constrained_layout.w_pad": 0.08,  # inches, so that a panel's labels stay away from its neighbour
+    # Inches, so that a panel's labels stay away from its neighbour.
+    "figure.constrained_layout.w_pad": 0.08,
+    "figure.constrained_layout.h_pad": 0.07,
     "legend.frameon": False,
     "text.color": INK,
     "axes.labelcolor": INK,
