@@ -52,7 +52,7 @@ def called_once(batches):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checking, "call", call_once)
-        patch.setattr(checking, "show", lambda value: "")
+        patch.setattr(checking, "show", lambda *_: "")
         yield
 
 

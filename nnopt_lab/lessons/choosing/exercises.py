@@ -69,6 +69,14 @@ def _front(beaten=lambda dx, dy: dx >= 0 and dy >= 0 and dx + dy > 0, keep_equal
         "network dominates another if it is worse in neither and better in at least one.": _front(
             lambda dx, dy: dx > 0 and dy > 0
         ),
+        "You dropped a network only if another is better in both. It is enough to be better in one and worse in neither; "
+        "and of two equal networks, only the first is kept.": _front(lambda dx, dy: dx > 0 and dy > 0, keep_equal=True),
+        "You dropped a network only if another is better in both, and kept the given order. Better in one and worse in "
+        "neither is enough, and the cheapest comes first.": lambda lost, cost: sorted(
+            _front(lambda dx, dy: dx > 0 and dy > 0, keep_equal=True)(lost, cost)
+        ),
+        "You kept both of two equal networks, and the given order. Keep only the first, and return the cheapest "
+        "first.": lambda lost, cost: sorted(_front(keep_equal=True)(lost, cost)),
         "You kept both of two equal networks. Keep only the first.": _front(keep_equal=True),
         "Of two networks with equal cost, you took the first instead of the better one. Sort by `(cost, lost)`, so "
         "that the smaller loss comes first.": _kept(lambda lost, cost, i: cost),
@@ -163,6 +171,12 @@ def _strips(height=lambda y, after, b: b - y, last=True):
     return area
 
 
+def _strips_of_all(lost, cost, a, b):
+    points = sorted(zip(lost, cost, strict=True))
+    ends = [*(x for x, _y in points[1:]), a]
+    return sum((end - x) * (b - y) for (x, y), end in zip(points, ends, strict=True))
+
+
 def _swept(key=lambda x, y: x, beyond=False):
     """The area in one pass, or with a mistake: another order, or counting points beyond `lost_limit`."""
 
@@ -202,6 +216,8 @@ def _swept(key=lambda x, y: x, beyond=False):
         ),
         "You measured the area *below* the staircase, which no network reaches. Measure the part above it, up to "
         "`cost_limit`.": _strips(lambda y, after, b: y),
+        "You added a strip for every network, dominated ones and those beyond a limit included. Only the front makes the "
+        "staircase: drop the others first.": _strips_of_all,
         "You left out the last strip, from the front's largest loss to `lost_limit`.": _strips(last=False),
         "You replaced gains (losses below 0) by 0. A rectangle starts at the loss itself, even below 0.": (
             called_with(lambda lost, cost, a, b: ([max(x, 0.0) for x in lost], cost, a, b))

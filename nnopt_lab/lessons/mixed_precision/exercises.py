@@ -507,6 +507,8 @@ def _layer(g: torch.Generator):
         "You transposed the result. Rows are pictures, and columns are outputs.": changed(torch.t),
         "You took the scale of x from its largest signed value. The most negative one may be further from "
         "zero and saturates: use magnitudes.": called_with(lambda x, w: (x.clamp(min=-x.max()), w)),
+        "You took both scales from the largest signed values. A negative value may be further from zero: use "
+        "magnitudes.": _in_int8(reach_x=lambda x: x.max(), reach_w=lambda w: w.amax(1, keepdim=True)),
         "You used one scale per row of x. Use one for all of x: in a deployed network, it is "
         "fixed beforehand.": _in_int8(reach_x=lambda x: x.abs().amax(1, keepdim=True)),
         "You rounded only the weight. Round x to integers, too.": lambda x, w: (
