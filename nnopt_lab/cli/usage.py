@@ -142,4 +142,6 @@ def _parameter(parameter):
         shown.help = _breakable(translated(parameter.help))
     if getattr(parameter, "is_flag", False):
         shown.metavar = ""  # typer would write <bool>, as if a value had to follow
+        if not parameter.default:
+            shown.secondary_opts = []  # --no-download, which is so already, would take a third of the width
     return shown

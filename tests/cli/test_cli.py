@@ -42,6 +42,14 @@ finally:
     subprocess.run([sys.executable, "-c", code, "--help"], check=True, capture_output=True)
 
 
+def test_a_flag_is_shown_without_a_value_and_its_negative_only_where_it_is_on(nnopt, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = nnopt("optimize", "--help")
+    assert "--dry-run" in out and "--no-" not in out and "bool" not in out
+    _, out, _ = nnopt("lab", "--help")
+    assert "--no-browser" in out and "bool" not in out
+
+
 @pytest.mark.parametrize(("panel", "commands"), cli.COMMANDS.items())
 def test_help_shows_each_group_within_24_lines_of_80_columns_and_a_command_in_one(nnopt, monkeypatch, panel, commands):
     monkeypatch.setenv("COLUMNS", "80")
