@@ -14,7 +14,7 @@ from nnopt_lab.course import record, start_page
 from nnopt_lab.course.cards import Card
 from nnopt_lab.course.cell_output import has_learner, seen
 from nnopt_lab.course.display import show
-from nnopt_lab.course.ledger import Ledger, Prediction, figure, figures, in_unit, ledger_of, with_unit
+from nnopt_lab.course.ledger import Ledger, Prediction, figures, in_unit, ledger_of, with_unit
 from nnopt_lab.course.lesson_files import paths
 from nnopt_lab.course.prediction_box import prediction_box
 from nnopt_lab.course.reveal_picture import picture
@@ -120,7 +120,8 @@ def _commit(name: str, guess: float, unit: str) -> Card:
 def _fixed(name: str, entry: Prediction) -> Card:
     fixed = _without_guess(entry)
     if entry.guess is not None:
-        fixed = _("The guess can't be changed any more; your guess was {guess}.", guess=figure(entry.guess))
+        was = in_unit(entry.guess, entry.unit)
+        fixed = _("The guess can't be changed any more; your guess was {guess}.", guess=was)
     return Card(_("Already measured: {name}", name=translated(name)), "quiet", (fixed,))
 
 

@@ -44,7 +44,7 @@ def test_a_guess_is_changed_until_it_is_measured_and_comes_back_with_the_noteboo
     page.page.get_by_role("button", name="Change my guess").click()
     output.get_by_text("4×. Now measure.").first.wait_for()
     run_cell(page, 1)
-    output.get_by_text("can't be changed any more; your guess was 4.").first.wait_for()
+    output.get_by_text("can't be changed any more; your guess was 4×.").first.wait_for()
     assert field.is_hidden() and read(workspace)["predictions"][NAME]["guess"] == 4
     assert page.errors == []
 
@@ -100,7 +100,7 @@ def test_after_all_cells_ran_a_number_is_hidden_until_it_is_guessed_or_shown_wit
             measured.get_by_role("alert").get_by_text("A guess must be a number").wait_for()
     measured.get_by_text("You guessed 3×").locator("visible=true").wait_for()
     measured.get_by_role("img", name="The guess and the measured value").wait_for()
-    asked.get_by_text("can't be changed any more; your guess was 3.").locator("visible=true").wait_for()
+    asked.get_by_text("can't be changed any more; your guess was 3×.").locator("visible=true").wait_for()
     assert asked.get_by_role("button", name="Commit my guess").is_hidden()
     other.get_by_role("button", name="Show without a guess").click()
     other.get_by_text("measured without a guess").wait_for()
@@ -132,7 +132,7 @@ def test_a_guess_in_the_box_above_shows_the_number_that_waits_below(lab, workspa
     asked.get_by_role("textbox", name="Your guess").fill("3")
     asked.get_by_role("button", name="Commit my guess").press("Enter")
     measured.get_by_text("You guessed 3×").locator("visible=true").wait_for()
-    asked.get_by_text("your guess was 3.").locator("visible=true").wait_for()
+    asked.get_by_text("your guess was 3×.").locator("visible=true").wait_for()
     assert page.page.get_by_role("button", name="Commit my guess").locator("visible=true").count() == 0
     page.page.wait_for_function("document.activeElement === document.querySelectorAll('.jp-CodeCell')[1]")
     assert read(workspace)["predictions"][NAME]["measured"] == 2 and page.errors == []

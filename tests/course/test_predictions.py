@@ -108,7 +108,7 @@ def test_a_guess_is_changed_in_its_box_until_it_is_measured_and_then_the_box_say
         assert f"{text}×. Now measure." in answer.value and button.description == "Change my guess"
     reveal(NAME, 2)
     assert box.children[1].layout.display == "none"
-    assert "can&#x27;t be changed any more; your guess was 4." in answer.value and noted()["guess"] == 4
+    assert "can&#x27;t be changed any more; your guess was 4×." in answer.value and noted()["guess"] == 4
     assert "your guess was 4" in predict(NAME).lines[0]
 
 

@@ -21,9 +21,10 @@ REWRITES = (
 
 
 def rewritten(source: str):
-    """Yield the source with one rewrite at one place at a time."""
+    """Yield the source with one rewrite at one place at a time, below the docstring."""
+    begin = source.rindex('"""')
     for pattern, instead in REWRITES:
-        for found in re.finditer(pattern, source):
+        for found in re.compile(pattern).finditer(source, begin):
             yield source[: found.start()] + found.expand(instead) + source[found.end() :]
 
 
