@@ -132,21 +132,29 @@ def name_lines(ax: Axes) -> None:
         raise ValueError("Nothing drawn in `ax` has a label: pass `label` when you draw.")
     lines = [handle.lines[0] if isinstance(handle, ErrorbarContainer) else handle for handle in handles]
     ax.figure.draw_without_rendering()  # positions on the page are known only after drawing
+    _end_after_data(ax)  # so that the names stand beside the axes, where no grid strikes them out
     ends = np.array([_right_end(ax, line) for line in lines])
-    order = np.argsort(ends[:, 1], kind="stable")
-    ends[order, 1] = _apart(ends[order, 1], _NAME_HEIGHT / ax.bbox.height)
-    for (x, y), line, label in zip(ends, lines, labels, strict=True):
+    order = np.argsort(ends, kind="stable")
+    ends[order] = _apart(ends[order], _NAME_HEIGHT / ax.bbox.height)
+    for end, line, label in zip(ends, lines, labels, strict=True):
         look = {"va": "center", "fontsize": "small", "color": line.get_color()}
         with style():
-            ax.annotate(label, (x, y), xycoords="axes fraction", xytext=(7, 0), textcoords="offset points", **look)
+            ax.annotate(label, (1, end), xycoords="axes fraction", xytext=(3, 0), textcoords="offset points", **look)
 
 
-def _right_end(ax: Axes, line) -> tuple[float, float]:
-    """Where a line ends at the right, in shares of the axes; within them if it leaves them."""
+def _end_after_data(ax: Axes) -> None:
+    """Let the x axis end where the data end, with room for half a marker."""
+    now = ax.get_xlim()[1]
+    right = (*ax.transData.transform((ax.dataLim.x1, ax.get_ylim()[0])), _MARKER, 0)
+    ax.set_xlim(right=min(now, ax.transData.inverted().transform(right)[0]))
+
+
+def _right_end(ax: Axes, line) -> float:
+    """How high a line ends at the right, as a share of the axes; within them if it leaves them."""
     corners = line.get_transform().transform(line.get_xydata())
     corners = corners[np.isfinite(corners).all(1)]
-    x, y = ax.transAxes.inverted().transform(corners[corners[:, 0].argmax()])
-    return min(x, 1.0), min(max(y, 0.0), 1.0)
+    _x, y = ax.transAxes.inverted().transform(corners[corners[:, 0].argmax()])
+    return min(max(y, 0.0), 1.0)
 
 
 def _apart(places: np.ndarray, gap: float) -> np.ndarray:
@@ -163,6 +171,7 @@ def _apart(places: np.ndarray, gap: float) -> np.ndarray:
     return np.array([np.mean(group) + gap * (k - (len(group) - 1) / 2) for group in groups for k in range(len(group))])
 
 
+_MARKER = 5  # pixels, half of it
 _NAME_HEIGHT = 15  # pixels from one name to the next
 _SIDES = [(1, 1, "left", "bottom"), (-1, 1, "right", "bottom"), (1, -1, "left", "top"), (-1, -1, "right", "top")]
 _SIDES += [(0, 1, "center", "bottom"), (0, -1, "center", "top"), (1, 0, "left", "center"), (-1, 0, "right", "center")]
