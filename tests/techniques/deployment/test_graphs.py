@@ -1,5 +1,7 @@
 """Engines of one runtime share the network's graph, and are what they are without sharing."""
 
+from functools import cache
+
 import pytest
 import torch
 from torch import nn
@@ -50,13 +52,19 @@ def test_other_functions_are_left_as_they_are(layers, vectors):
     assert Graphs().saved_seconds(ENGINES["eager float32"]) == 0
 
 
+@pytest.fixture(scope="module")
+def unshared(net, calibration):
+    """A function of an engine's name: the engine with a graph of its own, built once."""
+    return cache(lambda name: registry.build_engine(net, calibration, name))
+
+
 @pytest.mark.parametrize("order", [NAMES, NAMES[::-1]], ids=["int8 first", "float32 first"])
-def test_engines_that_share_a_graph_equal_those_that_do_not(order, net, calibration, example):
+def test_engines_that_share_a_graph_equal_those_that_do_not(order, net, calibration, example, unshared):
     shared, missing = build_engines(net, calibration, order)
     if missing:
         pytest.skip(str(missing))
     for name, engine in shared.items():
-        own = registry.build_engine(net, calibration, name)
+        own = unshared(name)
         assert torch.equal(engine(example), own(example)) and engine.bytes == pytest.approx(own.bytes, abs=200)
 
 
