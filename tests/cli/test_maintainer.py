@@ -13,10 +13,16 @@ from nnopt_lab.workbench.paths import PACKAGE
 from tests.cli.common import FINE, a_sentence
 
 
-def test_run_tells_what_failed_and_what_did_not_hold_with_status_1(nnopt, course):
-    course("97_fine", FINE)
-    course("98_false", FINE + "    claim('[b]two[/b] is three', False)\n")
-    course("99_failing", "# %%\nraise ValueError('[red]no[/red]')\n")
+def test_run_tells_what_failed_and_what_did_not_hold_with_status_1(nnopt, course, monkeypatch):
+    one, failure = {"one is one": True}, "cell 0 failed with ValueError: [red]no[/red]"
+    found = {
+        "97_fine": Result("97_fine", 1.0, 0, 0, 0, one),
+        "98_false": Result("98_false", 1.0, 0, 0, 0, one | {"[b]two[/b] is three": False}),
+        "99_failing": Result("99_failing", 1.0, 0, 0, 0, {}, failure),
+    }
+    for name in found:
+        course(name, FINE)
+    monkeypatch.setattr(runner, "run", lambda lesson, *_: found[lesson])
     status, out, _ = nnopt("run")
     assert status == 1 and "failed" in out and "1 of 1" in out and "1 of 2" in out and "97_fine: " not in out
     assert "98_false: ✘ [b]two[/b] is three\n" in out
