@@ -131,10 +131,6 @@ def test_what_runs_before_may_share_its_folder_and_what_runs_after_not(results, 
     assert found == {"test_in_a": "passed", "test_in_b": "passed", "test_passes": "passed"}
 
 
-def test_one_test_by_its_name(results):
-    assert results("test_marked.py::test_passes") == {"test_passes": "passed"}
-
-
 def test_a_process_that_died_between_two_tests_is_one_failure(tmp_path):
     plugin = own_process.OwnProcess()
     for leave in ("os._exit(3)", "os.close(0)\ntime.sleep(0.1)\nos._exit(3)"):

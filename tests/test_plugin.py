@@ -48,7 +48,6 @@ def clone(tmp_path_factory):
     [
         (".", ["solutions/01_a.ipynb"], True),
         (".", [], False),
-        ("solutions", ["01_a.ipynb"], False),
         ("tests", ["../solutions/01_a.ipynb", "-n", "1"], False),
         ("/", ["{root}/solutions/01_a.ipynb"], False),
     ],
