@@ -5,7 +5,6 @@ The guide for contributors names only files that are there, too.
 
 import ast
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -22,6 +21,7 @@ from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.workbench import measure
 from nnopt_lab.workbench.paths import PACKAGE
+from tests.cli.conftest import nnopt  # noqa: F401 - a fixture
 from tests.techniques.search.small_search import build, pictures
 
 CLONE = PACKAGE.parent
@@ -119,7 +119,7 @@ def test_the_time_to_train_is_the_recorded_one(name, recording, digits):
     assert change.strip() == f"{lost.estimate:+.2f} ({lost.low:+.2f} to {lost.high:+.2f})".replace("-", "−")
 
 
-def test_the_example_of_optimize_works_as_it_stands_there(tmp_path):
+def test_the_example_of_optimize_works_as_it_stands_there(nnopt, tmp_path, monkeypatch):  # noqa: F811
     section = TEXT.split("## Optimize your own network")[1].split("\n## ")[0]
     code = {kind: re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL) for kind in ("python", "sh")}
     (tmp_path / "mine.py").write_text(*code["python"], encoding="utf-8")
@@ -127,20 +127,16 @@ def test_the_example_of_optimize_works_as_it_stands_there(tmp_path):
     torch.save(pictures(1000, 3), tmp_path / "pictures.pt")
     lines = [line for block in code["sh"] for line in block.splitlines()]
     dry, search, load = (shlex.split(line, comments=True) for line in lines)
-    assert load[:3] == ["cd", "optimized", "&&"]
+    assert dry[0] == search[0] == "nnopt" and load[:4] == ["cd", "optimized", "&&", "python"]
     little = ["--trials", "1", "--epochs", "1", "--engine", "ONNX Runtime float32"]
-
-    def run(command, folder):
-        command = [sys.executable, *(["-m", "nnopt_lab"] if command[0] == "nnopt" else []), *command[1:]]
-        environment = os.environ | {"PYTHONPATH": str(CLONE)}
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    run(dry, tmp_path)
-    assert not (tmp_path / "optimized").exists()
-    run([*search, *little], tmp_path)
+    monkeypatch.chdir(tmp_path)
+    status, _, err = nnopt(*dry[1:])
+    assert status == 0 and not (tmp_path / "optimized").exists(), err
+    status, _, err = nnopt(*search[1:], *little)
+    assert status == 0, err
     numpy.save(tmp_path / "optimized" / "batch.npy", pictures(5, 4)[0].numpy())
-    assert len(run(load[3:], tmp_path / "optimized").split()) == 5
+    command = [sys.executable, *load[4:]]
+    done = subprocess.run(command, cwd=tmp_path / "optimized", capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and len(done.stdout.split()) == 5, done.stderr
     named = re.findall(r"`((?:report|weights|model|load)\.[a-z0-9]+)`", section)
     assert len(named) == 5 and all((tmp_path / "optimized" / name).is_file() for name in named)
