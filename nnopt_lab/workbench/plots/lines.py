@@ -145,8 +145,8 @@ def name_lines(ax: Axes) -> None:
 def _end_after_data(ax: Axes) -> None:
     """Let the x axis end where the data end, with room for half a marker."""
     now = ax.get_xlim()[1]
-    right = (*ax.transData.transform((ax.dataLim.x1, ax.get_ylim()[0])), _MARKER, 0)
-    ax.set_xlim(right=min(now, ax.transData.inverted().transform(right)[0]))
+    x, y = ax.transData.transform((ax.dataLim.x1, ax.get_ylim()[0]))
+    ax.set_xlim(right=min(now, ax.transData.inverted().transform((x + _MARKER, y))[0]))
 
 
 def _right_end(ax: Axes, line) -> float:

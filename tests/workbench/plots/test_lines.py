@@ -145,6 +145,7 @@ class TestNameLines:
         ax.set(ylim=(0, 2))
         plots.name_lines(ax)
         assert ax.texts[0].xy[1] == 1 and readable(plots.finish(fig))
+        assert 2 < ax.get_xlim()[1] < 2.05, "the axis ends where the line does"
 
     def test_refuses_lines_without_names(self):
         fig, ax = plots.figure()
