@@ -130,6 +130,8 @@ check("start.conv_parameters", conv_parameters)
 def conv_macs(in_channels, out_channels, kernel_size, height, width, stride, padding):
     """Multiply-accumulates of a convolution per picture of height × width pixels.
 
+    All arguments are integers, and padding is added on each side. A bias is no MAC.
+
     >>> conv_macs(2, 3, kernel_size=1, height=4, width=4, stride=1, padding=0)
     96
     >>> conv_macs(1, 1, kernel_size=2, height=5, width=4, stride=2, padding=0)
@@ -691,7 +693,7 @@ claim("It takes more than 1.5 times as long.", ratio.low > 1.5, timing=True)
 
 # %% exercise="start.speedup"
 def speedup(before, after):
-    """How many times as fast is `after`?
+    """How many times as fast is `after`? A float above 1 if it is faster.
 
     before, after: lists of seconds; before[i] and after[i] ran in immediate succession.
 

@@ -901,8 +901,8 @@ reveal(
 def overlapped_ms(batches, copy_ms, compute_ms):
     """Time in ms until the last of the batches is computed.
 
-    Batches are copied one after another and computed one after another. While one is
-    computed, the next can be copied.
+    copy_ms, compute_ms: of one batch. Batches are copied one after another and computed
+    one after another. While one is computed, the next can be copied.
 
     >>> overlapped_ms(3, 2, 5)
     17
