@@ -35,7 +35,9 @@ def draw(baseline: Entry, entries: list[Entry]):
 def _panel(ax, entries: list[Entry], value, label: str, smaller: bool = False) -> None:
     order = sorted(entries, key=value, reverse=not smaller)  # the best first
     front = [e for n, e in enumerate(order) if all(e.accuracy > other.accuracy for other in order[:n])]
-    ax.plot([value(e) for e in front], [e.accuracy for e in front], color=plots.GREEN, label="not beaten in both")
+    ring = {"marker": "o", "markersize": 12, "markerfacecolor": "none"}  # one unbeaten file alone makes no line
+    sizes, accuracies = [value(e) for e in front], [e.accuracy for e in front]
+    ax.plot(sizes, accuracies, **ring, color=plots.GREEN, label="not beaten in both")
     for entry in entries:
         color, kind = _kind(entry)
         ax.plot(value(entry), entry.accuracy, plots.marker_of(color), color=color, label=kind)

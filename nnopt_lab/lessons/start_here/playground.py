@@ -106,7 +106,7 @@ def layer_playground() -> Playground:
             plots.write_names(ax, {other: (tried.macs, tried.milliseconds) for other, tried in points.items()})
         text = (
             f"{measure.parameters(layer).total:,} parameters, {measure.format_count(cost.macs)} MACs per picture, "
-            f"{milliseconds:.4f} ms per picture, {2 * cost.macs / milliseconds / 1e6:.1f} GFLOP/s"
+            f"{milliseconds:.3g} ms per picture, {2 * cost.macs / milliseconds / 1e6:.3g} GFLOP/s"
         )
         plots.finish(
             fig,

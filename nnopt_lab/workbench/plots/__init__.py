@@ -49,8 +49,8 @@ from nnopt_lab.workbench.plots.lines import (
     name_lines,
     scatter,
     series_colors,
-    write_names,
 )
+from nnopt_lab.workbench.plots.names import write_names
 from nnopt_lab.workbench.plots.roofline import roofline
 from nnopt_lab.workbench.plots.style import (
     SIZE,

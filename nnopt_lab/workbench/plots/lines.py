@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from nnopt_lab.workbench.language import _, translated
 from nnopt_lab.workbench.plots.colors import PALETTE, color_of, line_of, marker_of
+from nnopt_lab.workbench.plots.names import write_names
 from nnopt_lab.workbench.plots.one_at_a_time import one_at_a_time
 from nnopt_lab.workbench.plots.style import figure, finish, reference_line, style
 from nnopt_lab.workbench.plots.translation import language_of_figures
@@ -86,39 +87,6 @@ def scatter(ax: Axes, points: dict, color: str | None = None, label: str | None 
 
 
 @one_at_a_time
-def write_names(ax: Axes, points: dict, all_of_them: bool = True) -> None:
-    """Write names beside points, each where it covers no point, no other name and no edge of the axes, if possible.
-
-    Args:
-        ax: the axes, with their final limits and scales.
-        points: by name, (x, y).
-        all_of_them: whether a name without a free place is written nevertheless, over something else.
-    """
-    ax.figure.draw_without_rendering()  # positions on the page are known only after drawing
-    taken = [text.get_window_extent() for text in ax.texts]
-    dots = [ax.transData.transform(point) for point in points.values()] + _along_lines(ax)
-    for name, point in points.items():
-        for dx, dy, ha, va in _PLACES:
-            with style():
-                text = ax.annotate(
-                    name, point, xytext=(dx, dy), textcoords="offset points", ha=ha, va=va, fontsize="small"
-                )
-            box = text.get_window_extent().padded(1)
-            around = box.padded(_DOT)
-            free = not any(box.overlaps(other) for other in taken) and not any(around.contains(*dot) for dot in dots)
-            if free and all(ax.bbox.contains(*corner) for corner in box.corners()):
-                break
-            text.remove()
-        else:
-            if not all_of_them:
-                continue
-            with style():
-                text = ax.annotate(name, point, xytext=(6, 5), textcoords="offset points", fontsize="small")
-            box = text.get_window_extent()
-        taken.append(box)
-
-
-@one_at_a_time
 def name_lines(ax: Axes) -> None:
     """Write each labelled line's name at its right end, in its colour: easier to follow than a legend.
 
@@ -173,10 +141,6 @@ def _apart(places: np.ndarray, gap: float) -> np.ndarray:
 
 _MARKER = 5  # pixels, half of it
 _NAME_HEIGHT = 15  # pixels from one name to the next
-_SIDES = [(1, 1, "left", "bottom"), (-1, 1, "right", "bottom"), (1, -1, "left", "top"), (-1, -1, "right", "top")]
-_SIDES += [(0, 1, "center", "bottom"), (0, -1, "center", "top"), (1, 0, "left", "center"), (-1, 0, "right", "center")]
-_DOT = 3  # pixels around the middle of a dot that a name must not cover
-_PLACES = [(far * dx, far * dy, ha, va) for far in (6, 14, 22, 30, 38) for dx, dy, ha, va in _SIDES]
 
 
 def series_colors(series: dict) -> dict[str, str]:
@@ -187,19 +151,6 @@ def series_colors(series: dict) -> dict[str, str]:
     rest = [name for name in series if not colors.get(name)]
     colors |= {name: free[i % len(free)] for i, name in enumerate(rest)}
     return {name: colors[name] for name in series}
-
-
-def _along_lines(ax: Axes) -> list:
-    """Places in pixels, a few apart, on the lines that have been drawn."""
-    places = []
-    for line in ax.lines:
-        if line.get_linestyle() != "None" and line.get_color() != "none":
-            corners = line.get_transform().transform(line.get_xydata())
-            corners = corners[np.isfinite(corners).all(1)]
-            for start, end in pairwise(corners):
-                count = min(200, 2 + int(np.hypot(*(end - start)) / 4))
-                places += list(np.linspace(start, end, count))
-    return places
 
 
 def _next_color(ax: Axes) -> str:

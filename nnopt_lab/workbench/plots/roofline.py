@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from nnopt_lab.workbench.language import _, translated
 from nnopt_lab.workbench.plots.colors import BLUE, EDGE, GREEN, ORANGE, PURPLE, REFERENCE, SKY, marker_of
-from nnopt_lab.workbench.plots.lines import write_names
+from nnopt_lab.workbench.plots.names import write_names
 from nnopt_lab.workbench.plots.style import figure, finish, log_axis, style
 from nnopt_lab.workbench.plots.translation import language_of_figures
 

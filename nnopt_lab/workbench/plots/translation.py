@@ -30,6 +30,12 @@ def translate(fig: Figure) -> None:
         for handle in ax.get_legend_handles_labels()[0]:
             handle.set_label(_drawable(handle.get_label()))
     for text in fig.findobj(Text):
+        translate_text(text)
+
+
+def translate_text(text: Text) -> None:
+    """Replace the words of one text, so that its size on the page is known; nothing happens without a font for them."""
+    if families := fonts(spoken_language()):
         text.set_text(_drawable(text.get_text()))
         text.set_fontfamily(families)
 

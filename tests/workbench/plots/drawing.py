@@ -14,7 +14,8 @@ def drawn_texts(fig: Figure) -> list:
         patch.setattr(plt.Text, "draw", lambda self, renderer: (drawn.setdefault(self), draw(self, renderer))[1])
         FigureCanvasAgg(fig).draw()  # the canvas of a closed figure draws nothing
     assert drawn or not fig.axes, "nothing was drawn"
-    return [(t.get_text(), t.get_window_extent()) for t in drawn if t.get_visible() and t.get_text().strip()]
+    # Of an annotation the text's own box, without its arrow.
+    return [(t.get_text(), plt.Text.get_window_extent(t)) for t in drawn if t.get_visible() and t.get_text().strip()]
 
 
 def overlapping_texts(fig: Figure) -> list[tuple[str, str]]:
