@@ -28,10 +28,9 @@ _STYLE = (
     # It has its place all the time, as a text that becomes narrower may need a line more.
     ".nnopt-text::after{content:'drawing …';font-weight:600;flex:none;margin-left:1em;visibility:hidden}"
     f".{_BUSY} .nnopt-text::after{{visibility:visible}}"
-    # What is told of a goal is last, since it grows: the controls stay where the pointer is.
-    ".nnopt-controls.nnopt-controls{display:contents}.nnopt-goals.nnopt-goals{order:1}"
+    ".nnopt-controls.nnopt-controls{display:contents}"
     f".nnopt-controls :is(label,.widget-label,select,input,.widget-readout){{{_FONT}!important}}"
-    ".nnopt-controls.nnopt-controls>:is(.widget-inline-hbox,.nnopt-choice):not(.nnopt-goals){min-height:30px;"
+    ".nnopt-controls.nnopt-controls>:is(.widget-inline-hbox,.nnopt-choice){min-height:30px;"
     "align-items:center;margin:1px 0}.nnopt-controls .widget-label{height:auto;line-height:1.45}"
     ".nnopt-controls select{height:28px}"
     ".nnopt-choice.nnopt-choice{display:flex!important;flex-direction:row!important;height:auto}"
@@ -93,9 +92,10 @@ class Playground(widgets.VBox):
             part.add_class(CURRENT)
         for control in controls.values():
             _translate(control)
-        rows = widgets.VBox([self._goals, *_aligned(list(controls.values())), self._settings])
+        rows = widgets.VBox([*_aligned(list(controls.values())), self._settings])
         rows.add_class("nnopt-controls")
-        super().__init__([rows, self._text, self._picture])
+        # What is told of a goal is last, since it grows: the controls stay where the pointer is.
+        super().__init__([rows, self._text, self._picture, self._goals])
         self._show_goals()
         for control in controls.values():
             control.observe(lambda change: self._moved(), names="value")
@@ -179,7 +179,7 @@ class Playground(widgets.VBox):
         """The widget, and for pages that show no widgets its settings, its text and its figure with a description."""
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle and self.figure is not None:  # cropped, since it is stored in the notebook
-            parts = (self._settings.value, self._goals.value, self._text.value, plots.img(self.figure))
+            parts = (self._settings.value, self._text.value, plots.img(self.figure), self._goals.value)
             bundle = {**bundle, "text/html": "".join(f"<div>{part}</div>" for part in parts if part)}
         return bundle
 

@@ -153,6 +153,10 @@ def test_controls_and_figure_stay_where_they_are_when_texts_grow(lesson):
         playground.get_by_text("channels=")
     )
     assert _top(goals) > _top(figure)
+    # A screen reader reads in the order of the page's elements.
+    for part in parts:
+        is_before = "(part, goals) => part.compareDocumentPosition(goals) === Node.DOCUMENT_POSITION_FOLLOWING"
+        assert part.evaluate(is_before, goals.element_handle())
 
 
 def _top(part) -> float:

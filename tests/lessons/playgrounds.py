@@ -29,9 +29,7 @@ def goals(playground: Playground) -> list[tuple[bool, str]]:
 
     Call `forget_goals()` before a test that ticks goals.
     """
-    rows = re.findall(
-        "<div><b>(.)</b> (?:[^<]*<br><small>)?(.*?)(?:</small>)?</div>", playground.children[0].children[0].value
-    )
+    rows = re.findall("<div><b>(.)</b> (?:[^<]*<br><small>)?(.*?)(?:</small>)?</div>", playground.children[3].value)
     return [(mark == "✔", html.unescape(sentence)) for mark, sentence in rows]
 
 

@@ -87,10 +87,10 @@ def test_a_pair_that_reaches_the_goal_in_the_figure_is_measured_again_and_ticked
     monkeypatch.setattr(measure, "ratio", lambda slow, fast: again)
     playground = layer_playground()
     shown(playground, kernel=1)
-    goals = html.unescape(playground.children[0].children[0].value)
+    goals = html.unescape(playground.children[3].value)
     assert f"<b>{mark}</b>" in goals and sentence in goals
     shown(playground, kernel=5)
-    assert ("noise" in playground.children[0].children[0].value) is False
+    assert ("noise" in playground.children[3].value) is False
     forget_goals()
 
 
