@@ -46,7 +46,7 @@ lesson("00_start_here")
 
 # %%
 net = models.MyNet()
-measure.layer_table(net, torch.zeros(1, 3, 32, 32))
+measure.layer_table(net, torch.zeros(1, 3, 32, 32), "The layers of MyNet", work=False)
 
 # %% tags=["fold"]
 # Diagram: MyNet

@@ -15,7 +15,7 @@ _POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
-def layer_table(model: nn.Module, example: Tensor, caption: str = CAPTION) -> Table:
+def layer_table(model: nn.Module, example: Tensor, caption: str = CAPTION, *, work: bool = True) -> Table:
     """List a network's layers in the order they run, with their multiply-accumulates (MACs) for one input.
 
     Activations stand behind the layer that they follow. Layers that keep all values, such as `nn.Flatten`, have no row.
@@ -25,6 +25,7 @@ def layer_table(model: nn.Module, example: Tensor, caption: str = CAPTION) -> Ta
         model: in any mode; it runs twice, in evaluation mode. Whatever it computes without a module has no row.
         example: inputs, [N, ...] with N at least 1; only the first is used.
         caption: of the table.
+        work: whether the columns of the multiply-accumulates and their shares are shown.
 
     Raises:
         ValueError: `example` has no first input.
@@ -33,8 +34,8 @@ def layer_table(model: nn.Module, example: Tensor, caption: str = CAPTION) -> Ta
         raise ValueError(f"example has shape {list(example.shape)}; it must be [N, ...] with N at least 1.")
     one = example[:1]
     calls = _calls(model, one)
-    work = iter(layer_costs(model, one))
-    counts = [next(work).macs if isinstance(layer, COUNTED) else 0 for _, layer, _ in calls]
+    costs = iter(layer_costs(model, one))
+    counts = [next(costs).macs if isinstance(layer, COUNTED) else 0 for _, layer, _ in calls]
     all_macs, rows, seen = sum(counts), [], set()
     for (name, layer, output), macs in zip(calls, counts, strict=True):
         if isinstance(layer, _WITHOUT_ROW):
@@ -49,7 +50,9 @@ def layer_table(model: nn.Module, example: Tensor, caption: str = CAPTION) -> Ta
     if len(rows) > 1:
         share = "100.0 %" if all_macs else None
         rows.append(["all", "", "", parameters(model).total, format_count(all_macs), share])
-    return Table(rows, ["layer", "what it does", "output", "parameters", "MACs", "share"], caption)
+    columns = ["layer", "what it does", "output", "parameters", "MACs", "share"]
+    count = len(columns) if work else columns.index("MACs")
+    return Table([row[:count] for row in rows], columns[:count], caption)
 
 
 def kind(layer: nn.Module) -> str:

@@ -45,6 +45,12 @@ def test_layers_are_listed_as_they_run_with_their_activations():
     assert rows[-1][4] == "1.89 M" and macs(models.MyNet(), PICTURE[:1]) == 1_885_440
 
 
+def test_without_the_work_the_other_columns_stay():
+    whole, short = (layer_table(models.MyNet(), PICTURE, "Layers", work=work) for work in (True, False))
+    assert short.columns == whole.columns[:4] == ["layer", "what it does", "output", "parameters"]
+    assert short.rows == [row[:4] for row in whole.rows]
+
+
 def test_a_layer_that_runs_twice_has_two_rows_and_its_parameters_once():
     rows = layer_table(Twice(), torch.zeros(3, 4)).rows
     assert [(row[0], row[3]) for row in rows] == [("same", "20"), ("same", "–"), ("all", "55")]
