@@ -17,6 +17,7 @@ from nnopt_lab.course.differences import WRONG
 from nnopt_lab.course.display import show
 from nnopt_lab.course.exercises import Exercise, Question, exercises, questions
 from nnopt_lab.course.failed_cells import failed_card
+from nnopt_lab.course.following import follow_cells
 from nnopt_lab.course.help import HINTS, HelpCard, take_hint, titled_hint
 from nnopt_lab.course.input_rows import input_rows
 from nnopt_lab.course.lesson import lessons
@@ -52,6 +53,7 @@ def lesson(name: str) -> Card:
     session.enter(name)
     if shell() is not None:
         load_ipython_extension(shell())
+        follow_cells()
     speak_as_copies(Path.cwd())
     translate_prints()
     share_log.note(name)
@@ -185,9 +187,18 @@ def _passed_card(exercise, answer) -> Card:
     code = other_solution(exercise, answer)
     folds = ((_("The course's solution"), ("", code)),) if code else ()
     which = {"exercise": translated(exercise.title), "points": _points(exercise.points)}
-    use = (_("Run the next cell, so that the lesson uses yours."),) if exercise.id in _given_away else ()
-    lines = (translated(exercise.debrief), *use)
+    lines = (translated(exercise.debrief), *_taken_back(exercise, answer))
     return Card(_("{exercise}: passed ({points})", **which), "good", lines, folds)
+
+
+def _taken_back(exercise: Exercise, answer) -> tuple[str, ...]:
+    """Let the lesson use an answer that passed after the library's function took its place, and say so."""
+    if exercise.id not in _given_away:
+        return ()
+    _given_away.discard(exercise.id)
+    if shell() is not None:
+        shell().user_ns[exercise.name] = answer
+    return (_("From here on, `{name}` is yours.", name=exercise.name),)
 
 
 def _endless_card(exercise: Exercise, at: tuple[int, str] | None, seconds: float) -> Card:

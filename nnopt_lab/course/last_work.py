@@ -1,4 +1,4 @@
-"""When and where each lesson was worked on last: its last check, answer or guess, which may not be saved yet."""
+"""When and where each lesson was worked on last: the last cell that ran, or answer or guess, saved or not."""
 
 import json
 import math
@@ -11,16 +11,20 @@ from nnopt_lab.course.workspace import write_atomically
 FILE = ".nnopt-worked.json"
 
 
-def note(folder: Path, lesson: str) -> None:
-    """Note that a lesson has just been worked on, in the cell that runs.
+def note(folder: Path, lesson: str, place: str | None = None) -> None:
+    """Note that a lesson has just been worked on.
 
-    A press in a box runs no cell; then the place stays.
+    Args:
+        folder: the workspace.
+        lesson: its name.
+        place: the id of the cell, "" for none; default the cell that runs. A press in a box runs none: the place stays.
 
     Raises:
         OSError: the note can't be written.
     """
     noted = _read(folder)
-    place = _running_cell() or noted.get(lesson, (0, ""))[1]
+    if place is None:
+        place = running_cell() or noted.get(lesson, (0, ""))[1]
     write_atomically(Path(folder) / FILE, json.dumps(noted | {lesson: (time.time(), place)}))
 
 
@@ -44,7 +48,7 @@ def _read(folder: Path) -> dict[str, tuple[float, str]]:
     return {lesson: entry for lesson, entry in noted.items() if math.isfinite(entry[0])}
 
 
-def _running_cell() -> str:
+def running_cell() -> str:
     """The id of the notebook's cell that runs, "" outside one."""
     try:
         return str(shell().kernel.get_parent()["metadata"].get("cellId", ""))

@@ -47,6 +47,11 @@ def section_of(notebook: Path, id: str) -> tuple[str, str]:
     return "", ""
 
 
+def code_cells(notebook: Path) -> list[str]:
+    """The ids of a lesson's code cells, in order; those of `open_section`'s notebook, "" where a cell has none."""
+    return [str(cell.get("id", "")) for cell in _cells(notebook) if cell.get("cell_type") == "code"]
+
+
 def _in_sections(notebook: Path) -> Iterator[tuple[dict, tuple[str, str]]]:
     """The cells, each with the heading above it and the id of the heading's cell."""
     section = "", ""

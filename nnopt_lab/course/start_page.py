@@ -1,6 +1,6 @@
 """The start page of a workspace, `course.md`: the course map with links, where to go on, and what is new.
 
-It is written by `nnopt lab`, and again after each check, answer and guess. Each language has its own, beside
+It is written by `nnopt lab`, and again after each cell, answer and guess. Each language has its own, beside
 its copies of the lessons.
 """
 
@@ -18,7 +18,7 @@ from nnopt_lab.course.ledger import ENOUGH, Ledger, ledger_of
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.open_section import open_section, section_of
 from nnopt_lab.course.workspace import NEW, NEWER, START_PAGE, UPDATED, edition_folder, is_unchanged, write_atomically
-from nnopt_lab.workbench.language import _, counted, labelled, translated
+from nnopt_lab.workbench.language import _, continued, counted, labelled, translated
 
 BAR = 10  # characters, where a page can't draw bars
 
@@ -55,19 +55,20 @@ def write(folder: Path, news: list[tuple[str, str]] | None = None) -> Path:
     return path
 
 
-def follow(folder: Path, lesson: str = "") -> None:
+def follow(folder: Path, lesson: str = "", place: str | None = None) -> None:
     """Write the page again if the workspace has one; a failure is left to the next `nnopt lab`.
 
     Args:
         folder: the workspace.
         lesson: the one that the learner has just worked on, if it is known.
+        place: of `last_work.note`.
     """
     path = edition_folder(folder) / START_PAGE
     with suppress(OSError, ValueError):
         if not path.is_file():
             return
         if lesson:
-            last_work.note(folder, lesson)
+            last_work.note(folder, lesson, place)
         text = _page(folder, _kept_news(path))
         if path.read_bytes() != text.encode():  # else JupyterLab would load the same page again
             write_atomically(path, text)
@@ -189,9 +190,14 @@ def _bar(earned: int, points: int) -> str:
 
 
 def _current(folder: Path, found: list[Row]) -> Row | None:
-    """The lesson that was worked on or saved last, or if it is complete, the next one that is not."""
+    """The lesson that was worked on last, or if it is complete, the next one that is not.
+
+    A save tells it only where nothing else does, since JupyterLab saves lessons long after they were left.
+    """
     noted = last_work.times(folder)
-    times = {row.name: max(noted.get(row.name, 0), _saved(folder, row.name)) for row in found}
+    times = {row.name: noted.get(row.name, 0) for row in found}
+    if not any(times.values()):
+        times = {row.name: _saved(folder, row.name) for row in found}
     last = max((row for row in found if times[row.name]), key=lambda row: times[row.name], default=None)
     begin = found.index(last) if last else 0
     return next((row for row in (*found[begin:], *found[:begin]) if not row.is_done), None)
@@ -218,22 +224,23 @@ def _go_on(folder: Path, row: Row | None, noted: dict) -> str:
     if row is None:
         return f"**{_('You have completed every lesson.')}**"
     title = f"{row.name[:2]} {row.title}"
-    if not row.earned and is_unchanged(row.name, folder):
+    place = last_work.place(folder, row.name)
+    if not row.earned and not place and is_unchanged(row.name, folder):
         return _("**Begin here: [{title}]({file})**", title=title, file=f"{row.name}.ipynb")
     copy = edition_folder(folder) / f"{row.name}.ipynb"
     first, cell_id = open_section(copy, noted)
-    last = section_of(copy, last_work.place(folder, row.name))
+    last = section_of(copy, place)
     heading, target = last if any(last) else (first, cell_id)
     if heading:
         title = _("{title}, section {heading}", title=title, heading=heading)
     go_on = _("**Continue with [{title}]({file})**", title=title, file=_address(row.name, target))
-    if first in ("", heading):
+    if not heading:
         return go_on
-    return (
-        go_on
-        + "<br>"
-        + _("First unfinished: [section {heading}]({file})", heading=first, file=_address(row.name, cell_id))
-    )
+    why = _("You were there last.") if any(last) else _("It is the first section with something unfinished.")
+    if first in ("", heading):
+        return f"{go_on}<br>{why}"
+    unfinished = _("First unfinished: [section {heading}]({file})", heading=first, file=_address(row.name, cell_id))
+    return f"{go_on}<br>{continued(why, unfinished)}"
 
 
 def _address(lesson: str, cell_id: str) -> str:

@@ -159,7 +159,8 @@ def test_the_open_start_page_follows_the_progress(lab, workspace):
     page.locator(".jp-RenderedMarkdown h2", has_text="What is new").wait_for(state="detached")
 
 
-def test_the_start_page_follows_a_save_without_a_check(lab):
+def test_the_start_page_follows_a_save_in_a_workspace_where_nothing_ran(lab, workspace):
+    (workspace / last_work.FILE).unlink(missing_ok=True)
     lesson = lab("09_distillation.ipynb")
     lesson.page.keyboard.press("Escape")
     lesson.page.keyboard.press("b")
@@ -167,3 +168,34 @@ def test_the_start_page_follows_a_save_without_a_check(lab):
     lesson.save()
     lesson.open(START_PAGE)
     lesson.page.locator(".jp-RenderedMarkdown blockquote", has_text="Continue with 09 Distillation").wait_for()
+
+
+def test_the_start_page_follows_each_cell_that_runs_and_no_run_of_all(lab, workspace):
+    path = workspace / "12_hardware.ipynb"
+    kept = path.read_text()
+    sections = ['lesson("12_hardware")', *(f"{number} * 2" for number in range(1, 8))]
+    cells = [nbformat.v4.new_code_cell("from nnopt_lab.course.calls import lesson"), nbformat.v4.new_markdown_cell("#")]
+    for number, code in enumerate(sections):
+        cells += [nbformat.v4.new_markdown_cell(f"## {number}. Part"), nbformat.v4.new_code_cell(code)]
+    cells[-1].metadata["exercise"] = next(iter(exercises("12_hardware")))
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
+    page_of = lambda: (workspace / START_PAGE).read_text()  # noqa: E731
+
+    def wait_for(text: str) -> None:
+        end = time.time() + 20
+        while text not in page_of() and time.time() < end:
+            time.sleep(0.1)
+        assert text in page_of()
+
+    lesson = lab("12_hardware.ipynb")
+    lesson.page.locator(".jp-Notebook .jp-Cell").first.click()
+    for _ in range(10):
+        lesson.page.keyboard.press("Shift+Enter")
+        lesson.page.wait_for_timeout(400)
+    wait_for("section 3. Part](12_hardware.ipynb#cell-id=")
+    lesson.run_all()
+    wait_for("section 7. Part](12_hardware.ipynb#cell-id=")
+    assert "It is the first section with something unfinished." in page_of()
+    path.write_text(kept)
+    (workspace / last_work.FILE).unlink()

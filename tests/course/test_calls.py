@@ -4,7 +4,7 @@ import functools
 import math
 import re
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -200,12 +200,15 @@ def test_yours_counts_only_while_its_last_check_passed():
     assert yours_or_ours(ID) is EXERCISE.reference
 
 
-def test_a_pass_after_the_librarys_function_was_used_says_how_to_use_yours():
+def test_a_pass_after_the_librarys_function_was_used_puts_yours_in_its_place_and_says_so(monkeypatch):
+    notebook_shell = SimpleNamespace(user_ns={})
+    monkeypatch.setattr(calls, "shell", lambda: notebook_shell)
+    check(ID, RIGHT)
+    assert not notebook_shell.user_ns, "no lesson's cell has run that uses it"
     check(ID, stub)
-    yours_or_ours(ID)
-    for _ in range(2):
-        assert check(ID, RIGHT).lines[-1] == "Run the next cell, so that the lesson uses yours."
-    yours_or_ours(ID)
+    notebook_shell.user_ns[EXERCISE.name] = yours_or_ours(ID)
+    assert check(ID, RIGHT).lines[-1] == f"From here on, `{EXERCISE.name}` is yours."
+    assert notebook_shell.user_ns == {EXERCISE.name: RIGHT}
     assert check(ID, RIGHT).lines == (EXERCISE.debrief,)
 
 

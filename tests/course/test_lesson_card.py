@@ -35,7 +35,7 @@ def test_it_leads_to_the_cell_worked_in_last_and_tells_the_first_open_section_be
     fill(own_workspace)
     pass_("start.conv_parameters")
     place = cell_id("exercise", list(exercises(NAME))[-1])
-    monkeypatch.setattr(last_work, "_running_cell", lambda: place)
+    monkeypatch.setattr(last_work, "running_cell", lambda: place)
     last_work.note(own_workspace, NAME)
     card = lesson(NAME)
     assert re.match(rf"You have 1 of {POINTS} points\. Go on at section [^2]\. ", card.lines[0])

@@ -125,7 +125,7 @@ def test_it_goes_on_where_the_last_check_answer_or_guess_was_even_if_it_is_not_s
     assert goes_on() == "02_convolutions"
     work_on(mine, "03_learning_rates", 2_000_000_000)
     write(mine)
-    assert goes_on() == "03_learning_rates"
+    assert goes_on() == "02_convolutions", "a save may come long after the lesson was left"
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"01_pruning": []}', '{"01_pruning": NaN}', "\x00", '{"gone": 9e9}'])
@@ -158,14 +158,14 @@ def test_it_leads_to_the_cell_worked_in_last_and_tells_the_first_open_section_be
     work_on(mine, "01_pruning", 2_000_000_000)
     cells = nbformat.read(mine / "01_pruning.ipynb", 4).cells
     place = next(cell.id for cell in cells[::-1] if cell.cell_type == "code")
-    monkeypatch.setattr(last_work, "_running_cell", lambda: place)
+    monkeypatch.setattr(last_work, "running_cell", lambda: place)
     follow(mine, "01_pruning")
-    monkeypatch.setattr(last_work, "_running_cell", lambda: "")  # a press in a box
+    monkeypatch.setattr(last_work, "running_cell", lambda: "")  # a press in a box
     follow(mine, "01_pruning")
     (line,) = (line for line in page(mine).splitlines() if line.startswith("> **"))
     last, first = line.split("<br>")
     assert last.endswith(f"](01_pruning.ipynb#cell-id={place})**") and "section 2. Importance" not in last
-    assert first.startswith("First unfinished: [section 2. Importance](01_pruning.ipynb#cell-id=")
+    assert first.startswith("You were there last. First unfinished: [section 2. Importance](01_pruning.ipynb#cell-id=")
     assert start_page.next_step(mine)[1] in last
 
 
@@ -174,7 +174,7 @@ def test_work_in_a_check_leads_to_the_answer_that_it_checks(mine, monkeypatch):
     cells = nbformat.read(mine / "01_pruning.ipynb", 4).cells
     exercise = list(exercises("01_pruning"))[-1]
     check = next(cell.id for cell in cells if cell.source.startswith(f'check("{exercise}"'))
-    monkeypatch.setattr(last_work, "_running_cell", lambda: check)
+    monkeypatch.setattr(last_work, "running_cell", lambda: check)
     follow(mine, "01_pruning")
     assert f"](01_pruning.ipynb#cell-id={cell_id('exercise', exercise)})**" in page(mine)
 

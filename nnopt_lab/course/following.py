@@ -1,0 +1,46 @@
+"""The start page follows the learner through a lesson: after each cell that ran, it leads to that cell's section.
+
+Cells above the first section, which open the lesson, change no place. A run of the whole lesson at once is no reading;
+then the page leads to the first thing that is unfinished.
+"""
+
+from contextlib import suppress
+from datetime import datetime
+
+from nnopt_lab.course import last_work, start_page
+from nnopt_lab.course.cell_output import shell
+from nnopt_lab.course.open_section import code_cells, section_of
+from nnopt_lab.course.session import current_lesson
+from nnopt_lab.course.workspace import edition_folder, workspace
+
+AT_ONCE = 0.3  # seconds between the requests of two cells that were run with one command
+
+_run: list = []  # the first cell of the last command, and when the last cell was asked for
+
+
+def follow_cells() -> None:
+    """Follow the cells that run in this kernel from now on, if it is a notebook's."""
+    if hasattr(shell(), "kernel"):
+        shell().events.register("post_run_cell", _end_cell)
+
+
+def _end_cell(result) -> None:
+    with suppress(Exception):  # where to go on is never worth an error under a learner's cell
+        if cell := last_work.running_cell():
+            _follow(cell, shell().kernel.get_parent()["header"]["date"])
+
+
+def _follow(cell: str, asked: datetime) -> None:
+    together = _run and (asked - _run[1]).total_seconds() < AT_ONCE
+    _run[:] = [_run[0] if together else cell, asked]
+    folder, lesson = workspace(), current_lesson()
+    copy = edition_folder(folder) / f"{lesson}.ipynb"
+    if cell != _run[0] and _is_whole(_run[0], cell, code_cells(copy)):
+        place = ""
+    else:
+        place = cell if any(section_of(copy, cell)) else last_work.place(folder, lesson)
+    start_page.follow(folder, lesson, place)
+
+
+def _is_whole(first: str, last: str, cells: list[str]) -> bool:
+    return first in cells[:2] and last == cells[-1]  # the second opens the lesson, and cells before are not followed
