@@ -244,7 +244,7 @@ def _results(verdict: Verdict) -> list[Line]:
     if got == wanted:  # as where only an input was changed
         return []
     results = [(_("your result"), got), (_("expected"), wanted)]
-    if WRONG in got and verdict.place.split(" ")[0] not in verdict.mistake:
+    if WRONG in got and verdict.place.partition(" of ")[0] not in verdict.mistake:
         results.append(_("✗ and ✓ mark the values that differ; the first is at {place}.", place=spoken(verdict.place)))
     return results
 

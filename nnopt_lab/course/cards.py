@@ -5,8 +5,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from rich.cells import cell_len
-
+from nnopt_lab.course.card_tables import cells_of, html_table, text_table
 from nnopt_lab.workbench.language import _
 from nnopt_lab.workbench.language.typography import HAN, has_ideographs
 
@@ -27,9 +26,6 @@ _SIGN = "display:inline-block;width:1.25ch;font-size:80%;text-align:center;opaci
 _WHOLE = "white-space:nowrap"
 _SHORT = 90  # characters of a block that stands beside its label
 _GREY = "rgba(127,127,127,.14)"
-_TABLE = "margin:2px 0 0;border-collapse:collapse;font-size:90%"
-_CELL = "padding:1px 24px 1px 0;border:0;background:none;color:inherit"
-_CELL_CODE = "background:none;color:inherit"
 _WORDS = "word-break:normal;overflow-wrap:anywhere;"  # JupyterLab breaks a line of code anywhere, even inside a name
 
 WIDTH = "900px"  # at most, of cards, claims and forms, whatever their fonts; as wide as most figures
@@ -153,15 +149,9 @@ def _paragraph(text: str) -> str:
     return f'<div{kind} style="margin-top:4px">{inline(text)}</div>'
 
 
-def _cells(text: str) -> list[list[str]]:
-    """The cells of a text that is a table: at least two lines, with equally many tabs, at least two; else nothing."""
-    cells = [line.split("\t") for line in text.split("\n")]
-    return cells if len(cells) > 1 and len({len(row) for row in cells}) == 1 and len(cells[0]) > 2 else []
-
-
 def _block(label: str, text: str) -> str:
-    if cells := _cells(text):
-        return f'<div style="margin-top:6px;font-size:90%">{inline(label)}</div>{_table(*cells)}'
+    if cells := cells_of(text):
+        return f'<div style="margin-top:6px;font-size:90%">{inline(label)}</div>{html_table(*cells)}'
     button = _copy_button(text) if isinstance(text, Copyable) else ""
     if label and "\n" not in text and len(text) < _SHORT:
         return (
@@ -183,26 +173,6 @@ def _copy_button(text: str) -> str:
         f'<button type="button" class="{COPIES}" data-commandlinker-command="{COPY}" '
         f'data-commandlinker-args="{given}" style="display:none">{html.escape(_("Copy"))}</button>'
     )
-
-
-def _table(head: list[str], *rows: list[str]) -> str:
-    """The first column holds names, the others numbers."""
-    tags = [("th", head), *(("td", row) for row in rows)]
-    return f'<table style="{_TABLE}">{"".join(_row(*row) for row in tags)}</table>'
-
-
-def _row(tag: str, row: list[str]) -> str:
-    sides = ["left", *["right"] * (len(row) - 1)]
-    cells = (
-        f'<{tag} style="{_CELL};text-align:{side}">{_cell(tag, cell)}</{tag}>'
-        for side, cell in zip(sides, row, strict=True)
-    )
-    return f"<tr>{''.join(cells)}</tr>"
-
-
-def _cell(tag: str, text: str) -> str:
-    is_code = tag == "td" and text and not text.startswith("…")
-    return f'<code style="{_CELL_CODE}">{html.escape(text)}</code>' if is_code else html.escape(text)
 
 
 def _code(text: str) -> str:
@@ -235,15 +205,5 @@ def _unbroken(text: str) -> str:
 
 
 def _plain_block(label: str, text: str) -> str:
-    lines = _in_columns(cells) if (cells := _cells(text)) else text.splitlines()
-    return f"  {label.removesuffix('.')}:\n" + "\n".join(f"    {line}" for line in lines)
-
-
-def _in_columns(cells: list[list[str]]) -> list[str]:
-    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    padded = (
-        [f"{' ' * (width - cell_len(cell))}{cell}" for cell, width in zip(row[1:], widths[1:], strict=True)]
-        for row in cells
-    )
-    firsts = (f"{row[0]}{' ' * (widths[0] - cell_len(row[0]))}" for row in cells)
-    return ["  ".join([first, *others]).rstrip() for first, others in zip(firsts, padded, strict=True)]
+    lines = text_table(cells) if (cells := cells_of(text)) else text.splitlines()
+    return f"  {label.rstrip('.。')}:\n" + "\n".join(f"    {line}" for line in lines)

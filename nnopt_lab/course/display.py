@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnopt_lab.course.tensor_text import tensor_text
+from nnopt_lab.course.tensor_text import printed, tensor_text
 from nnopt_lab.workbench.language import Message
 
 _DEEPEST_LINES, _DEEPEST_BRACKETS = 4, 12
@@ -81,7 +81,7 @@ def _text(value, limit: int, depth: int) -> str:
         if value.layout == torch.strided and not value.is_nested and not is_stored(value):
             return Message("a tensor whose memory is freed   shape {shape}", shape=list(value.shape))
         if value.ndim == 0 or value.is_meta or value.layout != torch.strided or value.is_nested or value.is_quantized:
-            return _printed(value)
+            return printed(value) if value.ndim == 0 else f"{printed(value)}   shape {list(value.shape)}"
         return tensor_text(value, limit)
     if isinstance(value, float):
         return f"{value:.6g}"
@@ -90,12 +90,6 @@ def _text(value, limit: int, depth: int) -> str:
     if type(value) in (tuple, list):
         return _bracketed(value, limit, depth)
     return repr(value)
-
-
-def _printed(tensor: Tensor) -> str:
-    """As torch prints it."""
-    text = f"{tensor.detach()!r}"
-    return text if tensor.ndim == 0 else f"{text}   shape {list(tensor.shape)}"
 
 
 def _bracketed(values, limit: int, depth: int) -> str:

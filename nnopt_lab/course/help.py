@@ -34,7 +34,7 @@ class HelpCard(Card):
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        bundle = {"text/plain": repr(self), "text/html": self._repr_html_()}
+        bundle = self.forms()
         if hasattr(shell(), "kernel"):
             bundle = box(self)._repr_mimebundle_() | bundle
         display(bundle, raw=True)

@@ -30,6 +30,12 @@ def axes(tensor: Tensor) -> list[int]:
     return [axis for axis, size in enumerate(tensor.shape) if size != 1]
 
 
+def printed(tensor: Tensor) -> str:
+    """A tensor of any kind as torch prints it, whatever options the learner has set."""
+    with _printing, torch._tensor_str.printoptions(profile="default", sci_mode=None):
+        return repr(tensor.detach())
+
+
 def numbers(tensor: Tensor, precision: int = 4) -> list[str]:
     """All numbers of a tensor as text, rounded as torch prints them, without zeros that end all of them."""
     with _printing, torch._tensor_str.printoptions(precision=precision, threshold=math.inf, sci_mode=None):
@@ -37,7 +43,7 @@ def numbers(tensor: Tensor, precision: int = 4) -> list[str]:
     found = _VALUE.findall(text[text.index("[") : text.rindex("]")])
     if tensor.is_floating_point() and any("e" in number for number in found):  # it would write 0.168 as 1.68e-01
         return [f"{number:.{precision}g}" for number in tensor.reshape(-1).tolist()]
-    while all(_DECIMALS.fullmatch(number) for number in found) and all(n.endswith("0") for n in found):
+    while found and all(_DECIMALS.fullmatch(number) for number in found) and all(n.endswith("0") for n in found):
         found = [number[:-1] for number in found]
     return found
 

@@ -125,6 +125,7 @@ def test_rows_with_tabs_are_a_table():
     assert "<1>" in page.text and not page.open
     lines = ["  2 values differ:", "    index         yours  expected", "    [0]             <1>        22"]
     assert repr(card).splitlines()[1:] == [*lines, "    … and 1 more"]
+    assert "  2 个值不同:" in repr(Card("t", "bad", (("2 个值不同。", "1"),)))
 
 
 @pytest.mark.parametrize("code", ["def f(x):\n\treturn x", "\tone\ttwo", "a\tb\n\tc"])

@@ -17,6 +17,16 @@ def test_values_are_shown_as_one_would_print_them_and_cut_short():
     assert show("x" * 50, limit=10) == "'xxxxxxxxx …"
 
 
+@pytest.mark.parametrize("value", [T(0.5), T([0.5, 0.25]), T([[0.5]]).to_sparse()])
+def test_a_learners_print_options_change_no_card(value):
+    shown = show(value)
+    torch.set_printoptions(precision=8, sci_mode=True)
+    try:
+        assert show(value) == shown
+    finally:
+        torch.set_printoptions(profile="default")
+
+
 def test_a_tensor_of_many_axes_is_a_matrix_per_index_without_axes_of_one_number():
     images = torch.arange(8).view(2, 1, 2, 2)
     assert show(images) == "int64 [2, 1, 2, 2]:\n[0]: [[0, 1], [2, 3]]\n[1]: [[4, 5], [6, 7]]"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 
 from torch import Tensor
 
@@ -34,12 +35,19 @@ def differing(got, wanted, tolerance: float, at: str = "") -> Iterator[Place]:
 
 def summary(wanted, places: list[Place]) -> Message:
     """How many values differ, and by how much."""
-    gaps = [abs(g - w) for _at, g, w in places if {type(g), type(w)} <= {int, float}]
-    largest = max(filter(math.isfinite, gaps), default=None)
+    largest = max((gap for _at, g, w in places for gap in _gap(g, w)), default=None)
     told = Message("{count} of {all} values differ.", count=len(places), all=_size(wanted))
     if largest is not None:
         told = joined(told, Message("The largest difference is {gap}.", gap=show(largest)))
     return Message("`{tensor}`: {told}", tensor=heading(wanted), told=told) if isinstance(wanted, Tensor) else told
+
+
+def _gap(got, wanted) -> Iterator[float]:
+    """The difference of two numbers, unless it is infinite, NaN, or an integer beyond every float."""
+    if {type(got), type(wanted)} <= {int, float}:
+        with suppress(OverflowError):
+            if math.isfinite(gap := abs(got - wanted)):
+                yield gap
 
 
 def table(places: list[Place]) -> Message:

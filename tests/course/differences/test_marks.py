@@ -66,6 +66,12 @@ def test_a_long_result_is_a_table_of_the_places_that_differ(make):
     assert len(shown.got.splitlines()) == 10 and shown.got.endswith("[7]\t-1\t7\n… and 492 more\t\t")
 
 
+@pytest.mark.parametrize("odd", [10**400, float("nan"), float("inf")])
+def test_the_largest_difference_is_among_those_that_a_float_can_hold(odd):
+    shown = shown_side_by_side([odd, 5, *range(500)], [0, 2, *range(500)], 0.0)
+    assert shown.summary == "2 of 502 values differ. The largest difference is 3."
+
+
 def test_a_tensor_of_many_axes_is_a_table_with_its_shape_above():
     wanted = torch.zeros(2, 3, 2, 2)
     got = wanted.clone()

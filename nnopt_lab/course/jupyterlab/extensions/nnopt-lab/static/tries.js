@@ -66,9 +66,8 @@ const closed = new WeakMap(); // the check that was closed, by the strip of its 
 
 // The button under the exercise runs the check, too: of the check's own cell, only the card is needed.
 const closeCheck = (notebook, cell, strip) => {
-  const check = checkOf(notebook, cell);
-  if (!check || closed.get(strip) === check) return;
-  const words = codeWords(notebook);
+  if (closed.get(strip)?.isDisposed === false) return; // pages change often, and to look for the check takes time
+  const check = checkOf(notebook, cell), words = check && codeWords(notebook);
   if (!words) return;
   closed.set(strip, check);
   strip.querySelector('.nnopt-code')?.remove();
