@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nnopt_lab.course import calls
 from nnopt_lab.course.calls import check, claim, hint, lesson, question, yours_or_ours
 from nnopt_lab.course.cards import Card
+from nnopt_lab.course.checking import Verdict
 from nnopt_lab.course.exercises import exercises, lesson_points, questions
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.record import read
@@ -121,6 +122,12 @@ def test_a_wrong_answer_keeps_its_points_in_sight_and_shows_the_two_results_once
     check(ID, RIGHT)
     card = check(ID, lambda *arguments: -1)
     assert card.title.endswith("not yet; you keep your point")  # a pass, once earned, is kept
+
+
+@pytest.mark.parametrize("mistake, is_told", [("Keep axes [0, 2].", True), ("Two differ; the first at [0, 1].", False)])
+def test_the_first_place_is_told_unless_the_sentence_says_it(mistake, is_told):
+    verdict = Verdict("failed", mistake, got="[[1, ✗1]]", wanted="[[1, ✓2]]", place="[0, 1] of result 2")
+    assert ("the first is at [0, 1]" in str(calls._results(verdict))) == is_told
 
 
 def test_what_an_answer_holds_is_text_in_the_card():
