@@ -701,9 +701,8 @@ print(
 )
 
 # %% [markdown]
-# The price is time, since micro-batches run at the speed of small batches. And one kind of layer notices the
-# difference: batch norm computes mean and standard deviation over the pictures of a batch. The course's *teacher*, a
-# stronger network, has such layers; the cell after the next question measures the difference with it.
+# The price is time, since micro-batches run at the speed of small batches. `MyNet` has no batch norms, but the course's
+# *teacher*, a stronger network, does; the cell after the next question accumulates its gradients.
 
 # %% question="batches.batch_norm"
 choice = None

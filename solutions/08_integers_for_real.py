@@ -165,7 +165,7 @@ claim(
 # %% question="for_real.lanes"
 answer = None
 ### BEGIN SOLUTION
-answer = 4
+answer = 1.33
 ### END SOLUTION
 question("for_real.lanes", answer)
 

@@ -561,6 +561,13 @@ fresh = entries.separable_network((14, 28, 36, 56, 64), (2, 1, 2, 1))  # as in "
 fewer = measure.macs(models.trained("mynet"), picture) / measure.macs(fresh, picture)
 blocked = any("nchwc" in kind for kind in run["float32"])
 
+# %% question="capstone.slow_int4"
+choice = None
+### BEGIN SOLUTION
+choice = "a"
+### END SOLUTION
+question("capstone.slow_int4", choice)
+
 # %%
 # Claims: small and fast
 claim(
@@ -585,13 +592,6 @@ claim(
     "Both files give nearly every picture the same verdict.",
     (in_float.correct == small.correct).float().mean() > 0.998,
 )
-
-# %% question="capstone.slow_int4"
-choice = None
-### BEGIN SOLUTION
-choice = "a"
-### END SOLUTION
-question("capstone.slow_int4", choice)
 
 # %% [markdown]
 # ## 7. A network of your own

@@ -330,20 +330,22 @@ def choose_engine(names, ms, kib, lost, kib_limit, lost_limit):
 question(
     "for_real.lanes",
     points=1,
-    text="A vector register has 512 bits, sixteen lanes of 32 bits. A float32 instruction multiplies and adds one pair in each 32-bit lane. A VNNI "
-    "instruction multiplies four pairs of 8-bit numbers in each lane and adds their sum, in the same time. By what factor "
-    "can int8 be faster?",
-    answer=4,
+    text="A vector register has sixteen lanes of 32 bits. A float32 instruction multiplies one pair of numbers in each lane "
+    "and adds the product to a sum. Without VNNI, int8 takes three such instructions for four pairs in each lane: one "
+    "multiplies them and adds two products each, in 16 bits; one adds the results in 32 bits; one adds that to the sum. "
+    "By what factor can int8 be faster? (two decimals)",
+    answer=1.33,
     tolerance=0.01,
     comments={
-        16: "Both instructions have 16 lanes, so the number of lanes cancels out. Compare the pairs per lane.",
-        64: "That is the number of pairs in one VNNI instruction. How many has one float32 instruction?",
-        8: "A multiplication and an addition are counted for both. Compare the pairs per lane.",
-        2: "Compare the pairs per lane: how many does each instruction multiply?",
+        4: "That is the factor with VNNI, which does it all in one instruction. Here int8 takes three.",
+        3: "That is the number of int8's instructions. How many does float32 need for the same four pairs?",
+        0.75: "That is int8's time as a share of float32's. Divide the other way round.",
+        12: "Three instructions take three times as long as one, so divide by 3.",
+        64: "That is the number of pairs in a register of 8-bit numbers. Compare the instructions for the same pairs.",
     },
-    explanation="Both have 16 lanes, one with one pair each and one with four: a factor of 4, if arithmetic is the limit. "
-    "AMX multiplies small matrices in one instruction and gains more. A processor with neither has to widen the numbers to "
-    "16 bits first, and loses most of the factor.",
+    explanation="For four pairs in each lane, float32 needs four instructions and int8 three: a factor of 4/3, if arithmetic "
+    "is the limit. VNNI does in one what takes three here, and AMX multiplies small matrices in one instruction. A gain of "
+    "a third is easily lost to everything else that int8 needs.",
 )
 question(
     "for_real.one_picture",
