@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nnopt_lab.course import last_work, record
 from nnopt_lab.course.exercises import earned_points, lesson_points
-from nnopt_lab.course.ledger import ENOUGH, Ledger, ledger_of
+from nnopt_lab.course.ledger import ENOUGH, ledger_of
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.open_section import open_section, section_of
 from nnopt_lab.course.workspace import NEW, NEWER, START_PAGE, UPDATED, edition_folder, is_unchanged, write_atomically
@@ -115,7 +115,7 @@ def _page(folder: Path, news: str) -> str:
         f"> {_go_on(folder, current, noted)}",
         "",
         _summary(found),
-        *([f"\n{_guesses(guesses)}"] if guesses.made else []),
+        *(["", _("Your predictions: {summary}.", summary=guesses.summary)] if len(guesses.made) >= ENOUGH else []),
         "",
         *(line for chapter, held in groupby(found, lambda row: row.chapter) for line in _table(chapter, held, current)),
         *([f"## {_('What is new')}", "", news, ""] if news else []),
@@ -139,18 +139,14 @@ def _page(folder: Path, news: str) -> str:
     return "\n".join(lines)
 
 
-def _guesses(guesses: Ledger) -> str:
-    if len(guesses.made) < ENOUGH:
-        return counted(len(guesses.made), "{count} guess compared so far.", "{count} guesses compared so far.")
-    return _("Your predictions: {summary}.", summary=guesses.summary)
-
-
 def _summary(found: list[Row]) -> str:
     earned, points = sum(row.earned for row in found), sum(row.points for row in found)
     done, left = sum(row.is_done for row in found), sum(row.minutes for row in found if not row.is_done)
     so_far = {"earned": earned, "points": points, "done": done, "count": len(found), "time": _hours(left)}
     if not earned:
         return _("{count} lessons · {points} points · about {time}. Each lesson stands alone.", **so_far)
+    if not done:
+        return _("{earned} of {points} points · about {time} left", **so_far)
     if left:
         return _("{earned} of {points} points · {done} of {count} lessons complete · about {time} left", **so_far)
     return _("{earned} of {points} points · {done} of {count} lessons complete", **so_far)
