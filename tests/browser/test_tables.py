@@ -97,8 +97,9 @@ def test_the_ledger_fits_a_cell_with_its_headings_on_one_line(page, language, ch
     units = ("×", "points", "% of the float32 file", "× as long")
     numbers = {"guess": 1234.5, "measured": 100.7, "low": 98.0, "high": 104.1}
     made = [(f"{name} {i}", Prediction("08_x", unit, **numbers)) for i, unit in enumerate(units) for name in names]
-    ((inner, outer, _most),) = show(page, CELL, Ledger(dict(made))._repr_html_())
+    table = Ledger(dict(made))._repr_html_()
     set_language(None)
+    ((inner, outer, _most),) = show(page, CELL, table)
     assert outer <= inner
     heights = page.evaluate("[...document.querySelectorAll('th')].map(head => head.clientHeight)")
     assert len(heights) == 5 and max(heights) < 30

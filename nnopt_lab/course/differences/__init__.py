@@ -4,7 +4,7 @@ from nnopt_lab.course.differences.comparison import agree, clue, difference, in_
 from nnopt_lab.course.differences.exact import gap
 from nnopt_lab.course.differences.marks import RIGHT, WRONG, first_difference, side_by_side
 from nnopt_lab.course.differences.tensors import INVERTED
-from nnopt_lab.course.differences.values import as_wanted, comparable, count_values
+from nnopt_lab.course.differences.values import as_wanted, comparable, count_values, size
 
 __all__ = [
     "INVERTED",
@@ -20,4 +20,5 @@ __all__ = [
     "gap",
     "in_part",
     "side_by_side",
+    "size",
 ]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nnopt_lab.course.differences.comparison import agree
 from nnopt_lab.course.differences.tensors import wrong_values
-from nnopt_lab.course.differences.values import comparable
+from nnopt_lab.course.differences.values import comparable, size
 from nnopt_lab.course.display import show
 from nnopt_lab.course.tensor_text import heading
 from nnopt_lab.workbench.language import Message, joined
@@ -36,7 +36,7 @@ def differing(got, wanted, tolerance: float, at: str = "") -> Iterator[Place]:
 def summary(wanted, places: list[Place]) -> Message:
     """How many values differ, and by how much."""
     largest = max((gap for _at, g, w in places for gap in _gap(g, w)), default=None)
-    told = Message("{count} of {all} values differ.", count=len(places), all=_size(wanted))
+    told = Message("{count} of {all} values differ.", count=len(places), all=size(wanted))
     if largest is not None:
         told = joined(told, Message("The largest difference is {gap}.", gap=show(largest)))
     return Message("`{tensor}`: {told}", tensor=heading(wanted), told=told) if isinstance(wanted, Tensor) else told
@@ -62,12 +62,6 @@ def table(places: list[Place]) -> Message:
         rows=rows,
         more=Message("\n… and {count} more\t\t", count=left) if left > 0 else "",
     )
-
-
-def _size(value) -> int:
-    if isinstance(value, (list, tuple)):
-        return sum(map(_size, value))
-    return value.numel() if isinstance(value, Tensor) else 1
 
 
 def _short(value) -> str:

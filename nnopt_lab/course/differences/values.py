@@ -92,6 +92,13 @@ def count_values(value, most: int) -> int:
     return count
 
 
+def size(value) -> int:
+    """The number of values in a value, in all its parts."""
+    if isinstance(value, (list, tuple)):
+        return sum(map(size, value))
+    return value.numel() if isinstance(value, Tensor) else 1
+
+
 def special_kind(tensor: Tensor) -> str:
     """The kind of a tensor whose numbers can't be read one by one, or ""."""
     if tensor.is_meta:

@@ -5,11 +5,11 @@ from itertools import combinations, permutations
 
 from torch import Tensor
 
-from nnopt_lab.course.differences import count_values, in_part
+from nnopt_lab.course.differences import count_values, in_part, size
 from nnopt_lab.course.display import ignoring_faults, show
 from nnopt_lab.course.slips.numbers import DISTINCT, Slip, affine, of_numbers
 from nnopt_lab.course.slips.places import missing, moved
-from nnopt_lab.course.slips.values import as_list, size
+from nnopt_lab.course.slips.values import as_list
 from nnopt_lab.workbench.language import Message
 
 MOST_RESULTS = 4

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from nnopt_lab.course.differences import agree, count_values
+from nnopt_lab.course.differences import agree, count_values, size
 from nnopt_lab.course.display import ignoring_faults
 
 
@@ -18,13 +18,6 @@ def as_list(value) -> list:
     if not isinstance(value, (list, tuple)):  # an iterator, for example, may be endless
         raise ValueError("no list")
     return list(value)
-
-
-def size(value) -> int:
-    """The number of values in a value, in all its parts."""
-    if isinstance(value, (list, tuple)):
-        return sum(map(size, value))
-    return value.numel() if isinstance(value, Tensor) else 1
 
 
 def is_number(value) -> bool:

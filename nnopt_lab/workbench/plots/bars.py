@@ -38,15 +38,17 @@ def bars(ax: Axes, values: dict, colors=None, reference: float | None = None, la
     Raises:
         ValueError: there are no values.
     """
-    found = {row: middle_low_high(values[name]) for row, name in _rows(ax, values)}
-    for (row, name), (middle, low, high) in zip(_rows(ax, values), found.values(), strict=True):
+    ends = {}
+    for row, name in _rows(ax, values):
+        middle, low, high = middle_low_high(values[name])
         ax.barh(row, middle, color=_color(colors, name), height=_HEIGHT)
         if low < high:
             _whisker(ax, row, middle, low, high, capsize=2)
+        if labels:
+            ends[row] = high, labels.format(middle)
     if reference is not None:
         reference_line(ax, reference)
-    if labels:
-        ends = {row: (high, labels.format(middle)) for row, (middle, _low, high) in found.items()}
+    if ends:
         _numbers(ax, ends, reference)
 
 
@@ -103,7 +105,7 @@ def stages(ax: Axes, rows: dict, colors: dict | None = None, labels: str | None 
     """
     names = list(dict.fromkeys(stage for lengths in rows.values() for stage in lengths))
     colors = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)} | (colors or {})
-    seen = set()
+    seen, ends = set(), {}
     for row, name in _rows(ax, rows):
         start = 0.0
         for stage, length in rows[name].items():
@@ -113,9 +115,10 @@ def stages(ax: Axes, rows: dict, colors: dict | None = None, labels: str | None 
             ax.barh(row, length, left=start, color=colors[stage], edgecolor=EDGE, height=_HEIGHT, label=label)
             seen.add(stage)
             start += length
-    if labels:
-        sums = {row: sum(rows[name].values()) for row, name in _rows(ax, rows)}
-        _numbers(ax, {row: (length, labels.format(length)) for row, length in sums.items()})
+        if labels:
+            ends[row] = start, labels.format(start)
+    if ends:
+        _numbers(ax, ends)
 
 
 def before_after(ax: Axes, pairs: dict, labels: tuple[str, str] = ("before", "after")) -> None:
