@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from nnopt_lab.course import record
-from nnopt_lab.course.cards import FONT, Card, Line, fold
+from nnopt_lab.course.cards import FONT, Card, Line, fold, inline
 from nnopt_lab.course.cell_output import shell
 from nnopt_lab.course.exercises import Exercise, exercises
 from nnopt_lab.course.solutions import solution
@@ -62,7 +62,7 @@ def box(card: HelpCard):
     shown, folds = widgets.HTML(without_line), widgets.HTML()
     static = widgets.HTML(_dom_classes=[CURRENT], layout={"display": "none"})  # seen only in a saved notebook
     button = widgets.Button(tooltip=_("Hints cost no points"), layout={"width": "auto", "align_self": "flex-start"})
-    how = f'<div style="margin-top:6px;opacity:0.75">{_("Run this cell for a hint.")}</div>'
+    how = f'<div style="margin-top:6px;opacity:0.75">{inline(_("*Check* again for a hint."))}</div>'
 
     def update(newest_open: bool = False) -> None:
         taken, hints = _taken(id), _folds(id, newest_open)

@@ -43,7 +43,7 @@ def test_hints_open_one_by_one_and_then_a_solution_and_stay_when_the_notebook_co
         opened.wait_for()
         assert text.partition("`")[0] in opened.inner_text()
         assert read(workspace)["hints"][EXERCISE.id] == n
-        assert cell.get_by_text("Run this cell for a hint.").is_hidden()
+        assert cell.get_by_text("Check again for a hint.").is_hidden()
     cell.get_by_role("button", name="Hint").wait_for(state="hidden")
     solution = cell.locator("details:visible", has_text="A solution")
     assert "return" not in solution.inner_text()
@@ -107,7 +107,7 @@ def test_a_notebook_that_comes_back_before_the_last_hint_says_how_to_get_the_nex
     cell.locator("details[open]:visible").wait_for()
     page.save()
     page.open(name)
-    cell.get_by_text("Run this cell for a hint.").wait_for()
+    cell.get_by_text("Check again for a hint.").wait_for()
     assert cell.get_by_role("button", name="Hint").count() == 0 and cell.locator("details").count() >= 1
 
 
