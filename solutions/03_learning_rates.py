@@ -845,7 +845,9 @@ titles = {
     "data, same steps": "data, same steps: pictures",
     "data, same passes": "data, same passes: pictures",
 }
-fig, axes = plots.figure(ncols=3, nrows=2, height=6.4, sharey=True)
+fig, axes = plots.figure(ncols=3, nrows=2, height=6, sharey=True)
+axes[1, 1].set_subplotspec(axes[1, 1].get_gridspec()[1, 1:])  # the batch sizes
+axes[1, 2].remove()
 for ax, (group, settings) in zip(axes.flat, groups.items(), strict=False):
     for (size, setting), color in zip(settings.items(), plots.PALETTE, strict=False):
         ax.plot(
@@ -854,8 +856,7 @@ for ax, (group, settings) in zip(axes.flat, groups.items(), strict=False):
         ax.plot(setting["best"], min(setting["loss"]), "o", color=color, markersize=8)
     ax.set(xscale="log", ylim=(0.38, 2.6))
     plots.log_axis(ax.yaxis, [0.5, 1, 2])
-    plots.legend(ax, ncols=3, title=titles[group])
-axes.flat[-1].axis("off")
+    plots.legend(ax, ncols=5, title=titles[group])
 fig.supxlabel("rate", fontsize=10)
 fig.supylabel("validation loss after training (large dot: the best rate)", fontsize=10)
 plots.finish(

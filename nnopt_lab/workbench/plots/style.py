@@ -181,11 +181,14 @@ def legend(of: Figure | Axes, side: str = "upper", ncols: int | None = None, tit
     if not found:
         raise ValueError("Nothing drawn in `of` has a label: pass `label` when you draw.")
     place = "outside upper left" if side == "upper" else "outside right upper"
-    where = (
-        {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0} if isinstance(of, Axes) else {"loc": place}
-    )
+    where = _ABOVE_AXES if isinstance(of, Axes) else {"loc": place}
     rows = len(found) if side == "right" else math.ceil(len(found) / 4)
     _placed(of, found, ncols or math.ceil(len(found) / rows), where | {"title": title})
+
+
+# Narrow, so that the legends of neighbours have equally many rows more often.
+_ABOVE_AXES = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0}
+_ABOVE_AXES |= {"handlelength": 1.6, "handletextpad": 0.5, "columnspacing": 0.8}
 
 
 def _placed(of: Figure | Axes, found: dict, columns: int, where: dict) -> None:
