@@ -648,16 +648,14 @@ reveal(
 # %% tags=["fold"]
 # Plot: accuracy by observer, with and without a bad picture
 percent = {key: result.accuracy for key, result in results.items()}
-fig, axes = plots.figure(ncols=2, sharex=True, sharey=True)
+fig, axes = plots.figure(ncols=2, height=4, sharex=True, sharey=True)
 for ax, bits in zip(axes, (8, 4), strict=True):
-    for seen, color, shift in (
-        ("clean", plots.BLUE, -0.12),
-        ("one bad picture", plots.ORANGE, 0.12),
-    ):
-        values = {name: percent[seen, bits, name] for name in OBSERVERS}
-        plots.intervals(ax, values, color, label=seen, shift=shift)
-    plots.reference_line(ax, before)
-    ax.set(title=f"{bits} bits", xlabel="validation accuracy, % (dashed: float)")
+    series = {
+        seen: {name: before - percent[seen, bits, name] for name in OBSERVERS}
+        for seen in ("clean", "one bad picture")
+    }
+    plots.grouped_bars(ax, series, reference=0, labels="{:z.1f}")
+    ax.set(title=f"{bits} bits", xlabel="points lost")
 plots.legend(fig)
 plots.finish(
     fig,

@@ -624,7 +624,7 @@ left.plot(values, by_hand, color=plots.ORANGE, label="gradient of the step")
 left.set(xlabel="x", ylabel="x̂, and what the step's gradient adds up")
 pulls = {"not scaled": unscaled, "times 1/√(N·high)": pace}
 colors = dict(zip(pulls, (plots.ORANGE, plots.BLUE), strict=True))
-plots.grouped_bars(right, pulls, colors, reference=1)
+plots.grouped_bars(right, pulls, colors, reference=1, labels="{:,.1f}")
 plots.log_axis(right.xaxis, [0.1, 1, 10, 100, 1_000, 10_000])
 right.set(xlabel="pace of the step ÷ pace of its weights")
 plots.legend(left)

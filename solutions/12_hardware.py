@@ -312,7 +312,7 @@ times_roof = {
     }
     for layout_name, rows in spent.items()
 }
-plots.grouped_bars(ax, times_roof, reference=1)
+plots.grouped_bars(ax, times_roof, reference=1, labels="{:.1f}")
 ax.set(xlabel="time ÷ time at the roof", title="each operator, batch 256, one thread")
 plots.log_axis(ax.xaxis, [1, 3, 10, 30, 100])
 plots.legend(fig)

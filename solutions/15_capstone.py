@@ -249,7 +249,7 @@ for ax, of_file in zip(axes, (False, True), strict=True):
         rows[name] = {
             kind: size / whole for kind, size in zip(KINDS, part, strict=True)
         }
-    plots.stages(ax, rows)
+    plots.stages(ax, rows, labels=None if of_file else "{:,.0f}")
 axes[0].set(xlabel="kB")
 axes[1].set(xlabel="% of the file")
 plots.legend(fig)
@@ -539,6 +539,7 @@ fig, ax = plots.figure(height=0.4 * len(kinds) + 1.2)
 plots.grouped_bars(
     ax,
     {name: {kind: found.count(kind) for kind in kinds} for name, found in run.items()},
+    labels="{:.0f}",
 )
 ax.set(xlabel="nodes in the rewritten graph of the small network")
 plots.legend(fig)

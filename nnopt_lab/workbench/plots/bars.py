@@ -63,21 +63,23 @@ def color_key(ax: Axes, names) -> None:
         ax.barh(0, 0, color=color_of(name), label=name)
 
 
-def grouped_bars(ax: Axes, series: dict, colors=None, reference: float | None = None) -> None:
+def grouped_bars(
+    ax: Axes, series: dict, colors=None, reference: float | None = None, labels: str | None = None
+) -> None:
     """Draw several bars per name, one per series, the first on top.
 
     Args:
         ax: the axes to draw on.
         series: a dict series → values by name, as in `bars`; the series' names go into the legend.
         colors: a dict series → colour; default the series' colour in all lessons, or else the next free one.
-        reference: as in `bars`.
+        reference, labels: as in `bars`.
 
     Raises:
         ValueError: there is no series, or its names differ from those of the first.
     """
     if not series or any(list(values) != list(next(iter(series.values()))) for values in series.values()):
         raise ValueError(f"series={list(series)} must have at least one entry, and all entries the same names.")
-    height = 0.8 / len(series)
+    height, ends = 0.8 / len(series), {}
     for place, (label, values) in enumerate(series.items()):
         color = (colors or {}).get(label) or color_of(label, PALETTE[place % len(PALETTE)])
         for first, (row, name) in enumerate(_rows(ax, values)):
@@ -86,8 +88,12 @@ def grouped_bars(ax: Axes, series: dict, colors=None, reference: float | None = 
             ax.barh(at, middle, color=color, height=0.9 * height, label=None if first else label)
             if low < high:
                 _whisker(ax, at, middle, low, high)
+            if labels:
+                ends[at] = (high, labels.format(middle))
     if reference is not None:
         reference_line(ax, reference)
+    if labels:
+        _numbers(ax, ends, reference)
 
 
 def stages(ax: Axes, rows: dict, colors: dict | None = None, labels: str | None = None) -> None:
@@ -246,7 +252,14 @@ def _numbers(ax: Axes, ends: dict, reference: float | None = None) -> None:
         struck = reference is not None and 0 <= reference - end < _WIDEST * reach
         place = max(reference if struck else end, 0)
         with style():
-            ax.annotate(text, (place, row), xytext=(5, 0), textcoords="offset points", va="center", fontsize="small")
+            ax.annotate(
+                text.replace("-", "−"),
+                (place, row),
+                xytext=(5, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize="small",
+            )
     ax.grid(False)
 
 

@@ -72,6 +72,12 @@ class TestGroupedBars:
         assert all(a[1] <= b[0] + 1e-9 for a, b in pairwise(boxes))
         assert ax.get_legend_handles_labels()[1] == ["float32", "int8"]
 
+    def test_each_bar_has_its_number_beside_it(self, ax):
+        plots.grouped_bars(ax, {"clean": {"a": 1, "b": -0.5}, "noisy": {"a": 9, "b": 2}}, labels="{:.1f}")
+        bars = {round(bar.get_y() + bar.get_height() / 2, 6): bar.get_width() for bar in ax.patches}
+        numbers = {round(text.xy[1], 6): float(text.get_text().replace("−", "-")) for text in ax.texts}
+        assert numbers == bars and "−0.5" in {text.get_text() for text in ax.texts}
+
     @pytest.mark.parametrize("series", [{}, {"a": {"x": 1}, "b": {"y": 1}}])
     def test_refuses_series_that_do_not_match(self, series):
         fig, ax = plots.figure()
