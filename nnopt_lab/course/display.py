@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnopt_lab.course.tensor_text import printed, tensor_text
+from nnopt_lab.course.tensor_text import ROWS, printed, tensor_text
 from nnopt_lab.workbench.language import Message
 
 _DEEPEST_LINES, _DEEPEST_BRACKETS = 4, 12
@@ -89,7 +89,13 @@ def _text(value, limit: int, depth: int) -> str:
         return _lines(value, limit, depth + 1)
     if type(value) in (tuple, list):
         return _bracketed(value, limit, depth)
-    return repr(value)
+    return _few_lines(repr(value))
+
+
+def _few_lines(text: str) -> str:
+    """The first lines of what may have hundreds, such as a NumPy array of several axes."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return text if len(lines) <= ROWS else "\n".join([*lines[:ROWS], "…"])
 
 
 def _bracketed(values, limit: int, depth: int) -> str:

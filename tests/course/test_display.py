@@ -47,6 +47,12 @@ def test_of_a_large_tensor_the_first_numbers_are_shown():
     assert show(torch.arange(99)).endswith(", 63, …]")
 
 
+def test_an_array_or_an_objects_own_text_has_few_lines():
+    text = show(torch.zeros(20, 3, 3).numpy(), 10_000)
+    assert text.startswith("array([[[0., 0., 0.],") and len(text.splitlines()) == 13 and text.endswith("\n…")
+    assert show(torch.zeros(2, 2).numpy()).count("\n") == 1
+
+
 def test_zeros_that_end_all_numbers_are_left_out():
     assert show(T([0.5, -1.25])) == "float32 [2]: [ 0.50, -1.25]"
     assert show(T([1e-9, 1e5])) == "float32 [2]: [1e-09, 1e+05]"
