@@ -179,7 +179,7 @@ with measure.inference(teacher):
 # %% tags=["fold"]
 # Plot: the teacher's probabilities at two temperatures
 places = [9, 15, 17]
-fig, axes = plots.figure(nrows=3, ncols=3, height=6.2, width_ratios=(1, 2, 2))
+fig, axes = plots.figure(nrows=3, ncols=3, height=5.2, width_ratios=(1, 2, 2))
 for row, place in zip(axes, places, strict=True):
     row[0].imshow(pictures.test.images[place].permute(1, 2, 0))
     row[0].set(
@@ -287,7 +287,7 @@ claim(
 # how far $q$ is from $p$ by the Kullback–Leibler divergence (KL), and mixes it with the ordinary cross-entropy (CE) on
 # the labels $y$. The share $\alpha$ of the teacher is called `soft_share` in code:
 #
-# $$L = (1-\alpha)\,\mathrm{CE}(z, y) + \alpha\, T^2\, \mathrm{KL}(p \,\Vert\, q), \qquad
+# $$L = (1-\alpha)\,\mathrm{CE}(z, y) + \alpha\, T^2\, \mathrm{KL}(p \,\Vert\, q), \quad
 #   \mathrm{KL}(p\,\Vert\,q) = \sum_i p_i\,(\log p_i - \log q_i).$$
 
 # %% tags=["fold"]
@@ -921,7 +921,7 @@ of_method = gains_over(methods["accuracy"])
 show_gains(methods["accuracy"], teacher=methods["teacher"])
 
 # %% tags=["fold"]
-# Plot: accuracy of eight losses
+# Plot: accuracy of the labels and six other losses
 fig, ax = plots.figure(height=3.6)
 colors = {
     name: plots.REFERENCE if name == "labels" else plots.BLUE

@@ -111,7 +111,7 @@ QUICK = {"isolation": "own files", "rounds": 7, "seconds": 0.3}
 board = capstone.judge(**QUICK)
 
 # %%
-# Answer: our small file against the baseline's
+# Answer: our files against the baseline's
 small, accurate, fast, fastest = (
     board[name] for name in ("small", "accurate", "fast", "fastest")
 )
@@ -122,9 +122,6 @@ reveal(
     "large teacher network), an eighth of the bits for most of them, and little "
     "overhead around them.",
 )
-
-# %%
-# Answer: our fastest file against the baseline, batch 256
 of_fastest = fastest.faster[256]
 reveal(
     "our fastest file against the baseline, batch 256",
@@ -135,9 +132,6 @@ reveal(
     "convolution already divides the picture's sides by three, so that hardly any "
     "large tensor is left to write and read.",
 )
-
-# %%
-# Answer: our small file against the baseline, batch 256
 of_small = small.faster[256]
 reveal(
     "our small file against the baseline, batch 256",

@@ -118,9 +118,9 @@ class Table:
         return [[_translated(cell) for cell in column] for column in self._by_column()]
 
     def _aligned(self, digit: str, point: str) -> list[list[str]]:
-        """The columns, and in those of numbers all first lines aligned, and all second ones."""
+        """The columns, and in those of numbers all first lines aligned; second ones stay flush with the first."""
         return [
-            _by_line(column, lambda lines: _at_points(lines, digit, point)) if numeric else column
+            _first_lines(column, lambda lines: _at_points(lines, digit, point)) if numeric else column
             for column, numeric in zip(self._in_this_language(), self._numeric, strict=True)
         ]
 
@@ -184,11 +184,12 @@ def _spans(names: list[str]) -> list[int]:
     return [size if first else 0 for size in runs for first in [True] + [False] * (size - 1)]
 
 
-def _by_line(column: list[str], change: Callable[[list[str]], list[str]]) -> list[str]:
-    """The cells after a change of all their first lines together, all their second lines together, and so on."""
-    changed = [change(list(lines)) for lines in zip_longest(*(cell.split("\n") for cell in column), fillvalue="")]
-    counts = [cell.count("\n") + 1 for cell in column]
-    return ["\n".join(lines[:count]) for lines, count in zip(zip(*changed, strict=True), counts, strict=True)]
+def _first_lines(column: list[str], change: Callable[[list[str]], list[str]]) -> list[str]:
+    """The cells after a change of all their first lines together."""
+    firsts, rests = zip(
+        *((first, line + rest) for first, line, rest in (c.partition("\n") for c in column)), strict=True
+    )
+    return [first + rest for first, rest in zip(change(list(firsts)), rests, strict=True)]
 
 
 def _at_points(column: list[str], digit: str, point: str) -> list[str]:

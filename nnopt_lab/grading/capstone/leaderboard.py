@@ -7,7 +7,7 @@ from html import escape
 
 from nnopt_lab.grading.capstone import figure, tables
 from nnopt_lab.grading.capstone.entry import BYTES, FLOOR, Entry
-from nnopt_lab.workbench.language import _, labelled, translated, translated_sentences
+from nnopt_lab.workbench.language import _, translated, translated_sentences
 from nnopt_lab.workbench.tables import Table
 
 POINTS = 10
@@ -18,13 +18,13 @@ class Division:
     """The rules of a division.
 
     Attributes:
-        title: includes the condition.
+        condition: in words.
         enters: Entry → whether it meets the condition.
         score: Entry → a number, higher for better; points are linear in it.
         shown: Entry → the number that counts, as text.
     """
 
-    title: str
+    condition: str
     enters: Callable[[Entry], bool]
     score: Callable[[Entry], float]
     shown: Callable[[Entry], str]
@@ -32,19 +32,19 @@ class Division:
 
 DIVISIONS = {
     "smallest": Division(
-        f"smallest file, at least {FLOOR} %",
+        f"at least {FLOOR} %",
         lambda entry: entry.counted >= FLOOR,
         lambda entry: -math.log(entry.bytes),
         lambda entry: f"{entry.bytes:,} B",
     ),
     "fastest": Division(
-        f"fastest, at least {FLOOR} %",
+        f"at least {FLOOR} %",
         lambda entry: entry.counted >= FLOOR,
         lambda entry: math.log(entry.speedup),
         lambda entry: f"{entry.speedup:.1f}× faster",
     ),
     "most accurate": Division(
-        f"most accurate, at most {BYTES:,} bytes",
+        f"at most {BYTES:,} bytes",
         lambda entry: entry.bytes <= BYTES,
         lambda entry: entry.counted,
         lambda entry: f"{entry.counted:.2f} %",
@@ -110,23 +110,22 @@ class Leaderboard:
         """The entries that were not refused."""
         return [entry for entry in self.entries if not entry.refused]
 
-    def _tables(self) -> list[Table]:
-        """A table for each division, and one for the entries that are in none."""
-        found = []
+    def _table(self) -> Table:
+        """The entries of each division, best first, and those that are in none."""
+        divisions = {}
         for name, rules in DIVISIONS.items():
-            places = [
+            divisions[f"{translated(name)}\n{translated(rules.condition)}"] = [
                 (self.place(entry.name, name)[0], self.points(entry.name, name), entry) for entry in self.ranking(name)
             ]
-            found.append(tables.ranked(places, self.baseline, labelled(translated(name), translated(rules.title))))
         outside = [entry for entry in self.measured if not self._divisions(entry)]
-        return [table for table in [*found, tables.unranked(outside, self.baseline)] if table.rows]
+        return tables.ranked(divisions, outside, self.baseline)
 
     def _divisions(self, entry: Entry) -> list[str]:
         return [name for name in DIVISIONS if entry in self.ranking(name)]
 
     def _places(self) -> list[str]:
-        """A sentence for each entry that is not the course's: its place in each division."""
-        lines = []
+        """A sentence for the entries that are not the course's and have the same place in each division."""
+        names: dict[str, list[str]] = {}
         for entry in self.measured:
             if not entry.ours:
                 places = {name: self.place(entry.name, name) for name in self._divisions(entry)}
@@ -134,9 +133,8 @@ class Leaderboard:
                     _("place {place} of {count} in {division}", place=place, count=count, division=translated(name))
                     for name, (place, count) in places.items()
                 ]
-                where = ", ".join(texts) or _("in no division")
-                lines.append(_("{name}: {places}.", name=entry.label, places=where))
-        return lines
+                names.setdefault(", ".join(texts) or _("in no division"), []).append(entry.label)
+        return [_("{name}: {places}.", name=", ".join(those), places=where) for where, those in names.items()]
 
     def _refusals(self) -> list[str]:
         return [
@@ -149,12 +147,11 @@ class Leaderboard:
         return [*self._places(), *self._refusals()]
 
     def __repr__(self) -> str:
-        ranks = "\n\n".join(map(repr, self._tables()))
         times = repr(tables.measurements(self.measured, self.baseline))
-        return "\n\n".join([ranks, times, "\n".join(self._sentences())])
+        return "\n\n".join([repr(self._table()), times, "\n".join(self._sentences())])
 
     def _repr_html_(self) -> str:
-        ranks = "".join(table._repr_html_() for table in self._tables())
+        ranks = self._table()._repr_html_()
         lines = "".join(f"<p>{escape(line)}</p>" for line in self._sentences())
         times = tables.measurements(self.measured, self.baseline)._repr_html_()
         summary = escape(_("Time per batch and validation accuracy"))

@@ -11,20 +11,21 @@ from nnopt_lab.workbench.tables import Table
 _COLUMNS = ["entry", "bytes", "accuracy (changed)\nminus baseline's", "speed-up"]
 
 
-def ranked(places: Sequence[tuple[int, float, Entry]], baseline: Entry, caption: str) -> Table:
-    """The entries of a division, each with its place and points, and what decides them.
+def ranked(divisions: dict[str, Sequence[tuple]], outside: Sequence[Entry], baseline: Entry) -> Table:
+    """The entries of each division, each with its place and points, and what decides them; then those in no division.
 
     Args:
-        places: (place, points, entry), best first.
+        divisions: by name, (place, points, entry), best first.
+        outside: the entries that are in no division.
         baseline: to which all are compared.
     """
-    rows = [[str(place), f"{points:.1f}", *_row(entry, baseline)] for place, points, entry in places]
-    return Table(rows, ["place", "points", *_COLUMNS], caption)
-
-
-def unranked(entries: Sequence[Entry], baseline: Entry) -> Table:
-    """The entries that are in no division."""
-    return Table([_row(entry, baseline) for entry in entries], _COLUMNS, "in no division")
+    rows = [
+        [name, str(place), f"{points:.1f}", *_row(entry, baseline)]
+        for name, places in divisions.items()
+        for place, points, entry in places
+    ]
+    rows += [["in no division", None, None, *_row(entry, baseline)] for entry in outside]
+    return Table(rows, ["division", "place", "points", *_COLUMNS])
 
 
 def measurements(entries: Sequence[Entry], baseline: Entry) -> Table:

@@ -39,11 +39,17 @@ def test_a_board_is_shown_as_table_and_figure():
 
 def test_a_board_is_grouped_by_division_and_tells_learners_their_places():
     shown = repr(BOARD)
-    titles = [line.split(":")[0] for line in shown.splitlines() if line.split(":")[0] in DIVISIONS]
+    titles = [name for line in shown.splitlines() for name in DIVISIONS if line.startswith(f"{name} ")]
     assert titles == list(DIVISIONS)
     assert "halfway: place 4 of 6 in smallest, place 2 of 6 in fastest." in shown
     assert "wrong: place 3 of 3 in most accurate." in shown and "our small one: place" not in shown
     assert "halfway: place 4 of 6 in smallest" in BOARD._repr_html_()
+
+
+def test_entries_in_no_division_share_a_sentence_and_are_in_the_table():
+    outside = [replace(BOARD["wrong"], name=name, bytes=10 * BYTES) for name in ("one", "two")]
+    shown = repr(Leaderboard((*BOARD.entries, *outside)))
+    assert "one, two: in no division." in shown and shown.count("in no division") == 2
 
 
 def test_entries_that_are_equally_good_share_a_place():
@@ -69,8 +75,9 @@ def test_progress_gives_the_most_points_that_entries_earned(own_workspace, tmp_p
     assert course_map(own_workspace).rows[-1][2:] == (10, 30) and "10 of 30 points" in repr(course_map(own_workspace))
 
 
-def test_a_division_begins_with_place_and_points_and_folds_the_times():
+def test_divisions_are_one_table_with_place_and_points_that_folds_the_times():
     first = BOARD._repr_html_().partition("</thead>")[0]
+    assert BOARD._repr_html_().partition("<details>")[0].count("<table") == 1
     assert first.index(">place<") < first.index(">points<") < first.index(">entry<") and "batch" not in first
     folded = BOARD._repr_html_().partition("<details>")[2]
     assert "batch 256" in folded and "halfway" in folded and "<table" in folded
