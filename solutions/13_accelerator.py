@@ -1018,9 +1018,9 @@ def in_groups(gains):
 
 if engines:
     print(f"measured on: {engines['device']}")
-    fig, axes = plots.figure(2, len(engines["networks"]), sharey="row", height=9)
-    plots.color_key(axes[0, 0], ["float32", "tf32", "bf16", "int8", "fp8"])
-    for row, (network, found) in zip(axes, engines["networks"].items(), strict=True):
+    for network, found in engines["networks"].items():
+        fig, row = plots.figure(ncols=2, sharey="row", height=5.2)
+        plots.color_key(row[0], ["float32", "tf32", "bf16", "int8", "fp8"])
         for ax, place in zip(row, (0, -1), strict=True):
             first = found["ms"]["eager float32"][place][0]
             gains = {name: first / t[place][0] for name, t in found["ms"].items()}
@@ -1029,16 +1029,15 @@ if engines:
             size = engines["sizes"][place]
             count = "1 picture" if size == 1 else f"{size:,} pictures"
             ax.set(title=f"{network}, {count}", xlabel="times as fast as eager float32")
-    plots.legend(fig)
-    display(
-        plots.finish(
+        plots.legend(fig)
+        figure = plots.finish(
             fig,
             "Engines against eager float32: on one picture, CUDA graphs gain most; on "
             "4,096, tensor cores do for ResNet-18, and fusing for MyNet.",
             measured="x",
             series=True,
         )
-    )
+        display(figure)
     missing = [
         [network, name, reason]
         for network, found in engines["networks"].items()

@@ -23,16 +23,18 @@ def draw(ladders: dict[str, list[dict]]) -> Figure:
     if not ladders:
         raise ValueError("ladders is empty; it must have a ladder for at least one machine.")
     rows = len(ladders)
-    fig, axes = plots.figure(nrows=rows, ncols=2, sharex="col", sharey="row", height=0.8 + 2.6 * rows)
+    fig, axes = plots.figure(nrows=rows, ncols=2, sharex="col", sharey="row", height=0.6 + 2.5 * rows)
     for (left, right), (machine, rungs) in zip(axes.reshape(rows, 2), ladders.items(), strict=True):
         trained = {f"{rung['name']} ({rung['epochs']})": rung for rung in rungs if rung["seconds"]}
         colors = {name: plots.BLUE if rung.get("kept", True) else plots.REFERENCE for name, rung in trained.items()}
         plots.seeds(left, {name: rung["seconds"] for name, rung in trained.items()}, colors)
         plots.seeds(right, {name: rung["test"] for name, rung in trained.items()}, colors)
-        left.set(xlabel="seconds of training", title=f"time, {machine}")
-        right.set(xlabel="test accuracy, %", title="accuracy")
+        left.set(title=f"time, {machine}")
+        right.set(title="accuracy")
         first = next(iter(trained.values()))["test"]
         plots.reference_line(right, sum(first) / len(first))
+    for ax, label in zip(axes.reshape(rows, 2)[-1], ("seconds of training", "test accuracy, %"), strict=True):
+        ax.set(xlabel=label)
     seconds = [second for rungs in ladders.values() for rung in rungs for second in rung["seconds"]]
     ticks = [tick for tick in TICKS if min(seconds) / 2 < tick < 2 * max(seconds)]
     for left in axes.reshape(rows, 2)[:, 0]:
