@@ -287,7 +287,7 @@ claim(
 # how far $q$ is from $p$ by the Kullback–Leibler divergence (KL), and mixes it with the ordinary cross-entropy (CE) on
 # the labels $y$. The share $\alpha$ of the teacher is called `soft_share` in code:
 #
-# $$L = (1-\alpha)\,\mathrm{CE}(z, y) + \alpha\, T^2\, \mathrm{KL}(p \,\Vert\, q), \quad
+# $$L = (1-\alpha)\,\mathrm{CE}(z, y) + \alpha\, T^2\, \mathrm{KL}(p \,\Vert\, q), \qquad
 #   \mathrm{KL}(p\,\Vert\,q) = \sum_i p_i\,(\log p_i - \log q_i).$$
 
 # %% tags=["fold"]

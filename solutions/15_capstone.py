@@ -109,12 +109,13 @@ predict("our small file against the baseline, batch 256", unit="×")
 # Few rounds of timing; "own files" means: files of your own, which need no sandbox.
 QUICK = {"isolation": "own files", "rounds": 7, "seconds": 0.3}
 board = capstone.judge(**QUICK)
-
-# %%
-# Answer: our files against the baseline's
 small, accurate, fast, fastest = (
     board[name] for name in ("small", "accurate", "fast", "fastest")
 )
+
+# %%
+# Answer: our files against the baseline's
+of_fastest, of_small = fastest.faster[256], small.faster[256]
 reveal(
     "our small file against the baseline's",
     board.baseline.bytes / small.bytes,
@@ -122,7 +123,6 @@ reveal(
     "large teacher network), an eighth of the bits for most of them, and little "
     "overhead around them.",
 )
-of_fastest = fastest.faster[256]
 reveal(
     "our fastest file against the baseline, batch 256",
     of_fastest.median,
@@ -132,7 +132,6 @@ reveal(
     "convolution already divides the picture's sides by three, so that hardly any "
     "large tensor is left to write and read.",
 )
-of_small = small.faster[256]
 reveal(
     "our small file against the baseline, batch 256",
     of_small.median,
