@@ -75,3 +75,12 @@ def test_a_link_to_an_answer_shows_the_text_above_it(lab, workspace):
     page.page.wait_for_timeout(700)
     assert page.page.locator(".nnopt-task").evaluate(IN_SIGHT)
     assert page.page.locator(".jp-CodeCell").evaluate(IN_SIGHT) and page.errors == []
+
+
+def test_a_formula_at_the_end_of_a_line_makes_no_scrollbar(lab, workspace):
+    text = "\n\n".join(" ".join(["a" * length, *["$V$"] * 200]) for length in range(1, 30))
+    page = opened(lab, workspace, "sight_formula.ipynb", [prose(text)])
+    page.page.locator(".jp-RenderedMarkdown mjx-container").first.wait_for()
+    page.page.wait_for_timeout(500)
+    wider = "part => part.scrollWidth - part.clientWidth"
+    assert page.page.locator(".jp-RenderedMarkdown").first.evaluate(wider) == 0
