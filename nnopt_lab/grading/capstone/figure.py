@@ -11,7 +11,7 @@ def draw(baseline: Entry, entries: list[Entry]):
     fig, axes = plots.figure(ncols=2, height=4.2)
     values = lambda e: e.bytes / baseline.bytes, lambda e: e.speedup
     _panel(axes[0], entries, values[0], "file, share of the baseline's", smaller=True)
-    _panel(axes[1], entries, values[1], "times as fast as the baseline (batches of 1 and 256)")
+    _panel(axes[1], entries, values[1], "times as fast as the baseline")
     speeds = [entry.speedup for entry in entries]
     powers = range(math.floor(math.log2(min(speeds))), math.ceil(math.log2(max(speeds))) + 1)
     axes[1].set_xticks([2.0**power for power in powers[:: 1 + len(powers) // 9]])
@@ -43,7 +43,7 @@ def _panel(ax, entries: list[Entry], value, label: str, smaller: bool = False) -
         ax.plot(value(entry), entry.accuracy, plots.marker_of(color), color=color, label=kind)
     ax.axhline(FLOOR, color=plots.REFERENCE, linestyle="--", linewidth=1, label=f"{FLOOR} %")
     ax.set(xscale="log", xlabel=label)
-    ax.margins(0.15)
+    ax.margins(x=0.25, y=0.15)
     ax.set_ylim(bottom=max(ax.get_ylim()[0], FLOOR - 8))  # entries far below would squeeze the others
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter("")
