@@ -130,7 +130,7 @@ def test_a_learner_of_a_kit_gets_the_same_verdicts_and_comments_as_one_of_the_cl
                 assert lines == [asked.explanation]
             elif verdict is False:
                 assert lines[-1] == "Try again; it costs no points." and asked.explanation not in lines
-                assert not asked.choices or lines[0] == asked.comment_on(answer)
+                assert not asked.choices or lines[1] == asked.comment_on(answer)
 
 
 def test_progress_and_the_course_map_have_only_its_lessons(kit):
