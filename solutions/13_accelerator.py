@@ -1047,9 +1047,8 @@ if engines:
 
 
 # %% [markdown]
-# What to see: the top row is `MyNet`, the bottom row ResNet-18. On one picture (left), launches decide. A CUDA graph,
-# which replays them all at once, gains most for `MyNet`, and `reduce-overhead`, which compiles and records a graph,
-# for ResNet-18. Compiling alone makes `MyNet` slower: before each call, torch checks that the compiled program still
+# What to see: on one picture (left), launches decide. A CUDA graph, which replays them all at once, gains most for
+# `MyNet`, and `reduce-overhead`, which compiles and records a graph, for ResNet-18. Compiling alone makes `MyNet` slower: before each call, torch checks that the compiled program still
 # fits, and these checks take longer than the few launches saved. On 4,096 pictures (right), arithmetic and memory
 # decide. Tensor cores make ResNet-18 many times as fast, first with tf32, then with bf16. `MyNet` has little arithmetic
 # (section 4), so it gains from fusing and from bf16's half as many bytes. int8 and fp8 are slower there than bf16.
