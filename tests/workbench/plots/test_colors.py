@@ -88,6 +88,8 @@ def test_texts_have_a_grey_that_nothing_else_has_and_pages_look_for_it():
     assert plots.INK.upper() not in {value[:7].upper() for value in others}
     script = Path(nnopt_lab.__file__).parent / "course/jupyterlab/extensions/nnopt-lab/static/figures.js"
     assert f"INK = /{plots.INK}/gi" in script.read_text()
+    on_colors = {colors.readable_on(color)[1:].lower() for color in ("#000000", "#FFFFFF")}
+    assert f"(?!{'|'.join(sorted(on_colors, reverse=True))})" in script.read_text()  # these texts keep their colour
 
 
 @pytest.mark.parametrize(("one", "other"), list(combinations(TABLE, 2)))
