@@ -43,7 +43,7 @@ def test_a_second_run_of_the_same_figure_passes():
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (dict(title="accuracy by epoch"), "panel 1 (accuracy by epoch), title"),
+        (dict(title="Accuracy by epoch"), "panel 1 (Accuracy by epoch), title"),
         (dict(ylabel="error"), "y axis, label"),
         (dict(log=True), "y axis, scale"),
         (dict(labels=("c",)), "legend"),
@@ -60,7 +60,7 @@ def test_on_another_processor_training_ends_otherwise_but_words_and_magnitudes_s
     stored = curve(FALLING, says="It falls to 1.")
     stored["metadata"][KEY]["processor"] = "another"
     assert figure_changes([stored], [curve([3.2, 2.0, 0.5], says="It falls to 0.5.")]) == []
-    assert len(figure_changes([stored], [curve(FALLING, title="accuracy by epoch")])) == 1
+    assert len(figure_changes([stored], [curve(FALLING, title="Accuracy by epoch")])) == 1
     (found,) = figure_changes([stored], [curve([30.0, 20.0, 10.0])])
     assert "y axis" in found and "overlap" in found
 
@@ -68,7 +68,7 @@ def test_on_another_processor_training_ends_otherwise_but_words_and_magnitudes_s
 def test_a_changed_range_is_told_with_both_ranges_and_the_rule():
     (found,) = figure_changes([curve(FALLING)], [curve([3.0, 2.0, 0.5])])
     assert found == (
-        "Figure 1, panel 1 (loss by epoch), y axis: stored is from 1 to 3, new is from 0.5 to 3; each end may differ "
+        "Figure 1, panel 1 (Loss by epoch), y axis: stored is from 1 to 3, new is from 0.5 to 3; each end may differ "
         "by 3% of the span."
     )
 
