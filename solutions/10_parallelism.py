@@ -1040,34 +1040,40 @@ reveal(
 
 # %% tags=["fold"]
 # Plot: the run with a killed process
-fig, ax = plots.figure(height=1.9)
-for place, (what, (when, attempt)) in enumerate(said.items()):
-    after, dies = when - next(iter(said.values()))[0], "dies" in what
-    color = plots.ORANGE if dies else (plots.BLUE, plots.GREEN)[int(attempt)]
-    ax.plot(after, 0, "X" if dies else "o", color=color)
-    ax.annotate(
-        what,
-        (after, 0),
-        xytext=(0, 10 + 16 * (place % 2)),
-        textcoords="offset points",
-        fontsize="small",
-        color=color,
+def timeline(said):
+    """The events on a line, with the time of each."""
+    fig, ax = plots.figure(height=1.9)
+    for place, (what, (when, attempt)) in enumerate(said.items()):
+        after, dies = when - next(iter(said.values()))[0], "dies" in what
+        color = plots.ORANGE if dies else (plots.BLUE, plots.GREEN)[int(attempt)]
+        ax.plot(after, 0, "X" if dies else "o", color=color)
+        ax.annotate(
+            what,
+            (after, 0),
+            xytext=(0, 10 + 16 * (place % 2)),
+            textcoords="offset points",
+            fontsize="small",
+            color=color,
+        )
+    ax.set(
+        yticks=[],
+        xlabel="seconds",
+        ylim=(-0.5, 2),
+        title="blue: before the restart, green: after it",
     )
-ax.set(
-    yticks=[],
-    xlabel="seconds",
-    ylim=(-0.5, 2),
-    title="blue: before the restart, green: after it",
-)
-ax.set_xlim(-0.3, 1.2 * max(ax.get_xlim()[1], 1))
-ax.grid(False)
-plots.finish(
-    fig,
-    "Events in seconds: an epoch done, a process killed, and after a gap the "
-    "restarted epochs.",
-    measured="x",
-    series=True,
-)
+    ax.set_xlim(-0.3, 1.2 * max(ax.get_xlim()[1], 1))
+    ax.grid(False)
+    return plots.finish(
+        fig,
+        "Events in seconds: an epoch done, a process killed, and after a gap the "
+        "restarted epochs.",
+        measured="x",
+        series=True,
+    )
+
+
+no_kill = "No process was killed here, so there is no time to report."
+timeline(said) if said else print(no_kill)
 
 # %% [markdown]
 # What to see: nearly all of the time lies between the orange cross, the kill, and the first green dot, the end of the
@@ -1124,6 +1130,9 @@ plots.finish(
     "least.",
 )
 
+# %% [markdown]
+# What to see: each line crosses the dashed one, the memory of a device, at the largest network that fits.
+
 # %% tags=["fold"]
 # Claims: the largest network per device
 largest = {name: 80e9 / bytes_each(1, 8, split) for name, split in splits.items()}
@@ -1137,8 +1146,6 @@ claim(
 )
 
 # %% [markdown]
-# What to see: each line crosses the dashed one, the memory of a device, at the largest network that fits.
-#
 # FSDP pays with messages. It gathers all weights twice per step (for the forward and the backward pass) and
 # reduce-scatters the gradients once, while DDP's all-reduce is one gather and one reduce-scatter. So FSDP sends 1.5
 # times as much. It can hide this behind the computation if each process has enough to compute, that is, a large enough

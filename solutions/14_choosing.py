@@ -687,6 +687,10 @@ plots.finish(
     "successive halving.",
 )
 
+# %% [markdown]
+# What to see: the gap between training all configurations as long as the winner (blue) and successive halving (orange)
+# grows with their number.
+
 # %%
 # Claims: epochs of successive halving
 claim(
@@ -695,9 +699,6 @@ claim(
 )
 
 # %% [markdown]
-# What to see: the gap between training all configurations as long as the winner (blue) and successive halving (orange)
-# grows with their number.
-#
 # With *two* objectives, halving by accuracy would drop the fast networks, since these are rarely the most accurate. The
 # course's search uses a more cautious rule. The cost of a network is nearly known before training, since its shape
 # determines it. And you know how much accuracy earlier trials still gained after the same epoch. So a trial's *hope* is

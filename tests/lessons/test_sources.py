@@ -48,3 +48,24 @@ def test_no_card_is_displayed_by_hand_since_it_would_show_twice(lesson):
     shown = [argument for call in calls for argument in call.args]
     made = [getattr(argument.func, "id", "") for argument in shown if isinstance(argument, ast.Call)]
     assert not {"check", "hint", "predict", "question", "reveal"}.intersection(made)
+
+
+def unseen(source):
+    """Figures and tables that JupyterLab doesn't show: it shows a last expression, and none in an `if`."""
+    tree = ast.parse(source)
+    made = [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
+    return [
+        ast.unparse(n) for n in made if ast.unparse(n.value.func) in ("plots.finish", "Table") and n != tree.body[-1]
+    ]
+
+
+@pytest.mark.parametrize("lesson", lesson_names())
+def test_what_a_cell_draws_is_shown(lesson):
+    cells = to_notebook(root() / "solutions" / f"{lesson}.py", True).cells
+    assert not [line for c in cells if c.cell_type == "code" for line in unseen(c.source)]
+
+
+def test_an_unseen_figure_is_found():
+    assert unseen("if known:\n    plots.finish(fig)") == ["plots.finish(fig)"]
+    assert not unseen("if known:\n    display(plots.finish(fig))")
+    assert not unseen("plots.finish(fig)")
