@@ -1,5 +1,8 @@
 """Texts in figures read well on each page: in each theme, after a change of it, and in a playground."""
 
+import base64
+import re
+
 import pytest
 
 from tests.browser.lab_page import write_notebook
@@ -13,6 +16,15 @@ plots.finish(fig)
 fig, ax = plots.figure()
 ax.axis("off")
 ax.text(0.5, 0.5, "float32", color=plots.BLUE)
+plots.finish(fig)
+---
+fig, ax = plots.figure()
+ax.axis("off")
+ax.plot([0, 1], [0, 1], color=plots.BLUE, linewidth=9)
+plots.finish(fig)
+---
+fig, ax = plots.figure()
+plots.boxes(ax, {"a": [("white on blue", 1, plots.BLUE)]})
 plots.finish(fig)
 ---
 from nnopt_lab.workbench.diagrams import search_loop
@@ -63,8 +75,15 @@ def figures(lab, workspace):
 
 def contrasts(page):
     found = page.evaluate(CONTRASTS)
-    assert len(found) == 4 and found.pop(1) >= 5.5, "a name in a line's colour"
+    assert len(found) == 6 and found.pop(1) >= 5.5, "a name in a line's colour"
+    assert found.pop(1) >= 4.4, "a line"
     return found
+
+
+def fills(page, figure):
+    """The colours of a figure's areas and texts."""
+    source = page.locator(".jp-OutputArea-output img.nnopt-drawn").nth(figure).get_attribute("src")
+    return set(re.findall(r"fill: (#\w{6})", base64.b64decode(source.partition(",")[2]).decode()))
 
 
 def test_texts_can_be_read_in_each_theme_and_after_a_change_of_it(figures):
@@ -74,6 +93,7 @@ def test_texts_can_be_read_in_each_theme_and_after_a_change_of_it(figures):
         figures.menu_item("Settings", "Theme", theme)
         page.locator(f"body[data-jp-theme-name='{theme}']").wait_for(state="attached")
         assert min(contrasts(page)) >= 7, theme
+        assert fills(page, 3) >= {"#0f74c0", "#ffffff"}, "a text on a bar was chosen for the bar's colour"
         size = page.get_by_role("slider", name="size", exact=True)
         size.focus()
         before = page.locator(".nnopt-figure img").get_attribute("src")
