@@ -287,7 +287,7 @@ layers = [(layer, "weight") for layer in pruning.prunable(theirs).values()]
 prune.global_unstructured(layers, prune.L1Unstructured, amount=total - total // 10)
 
 # %% tags=["fold"]
-# Numbers: the masks compared with torch's
+# Claims: masks and levels
 pairs = zip(
     pruning.prunable(theirs).values(), pruning.prunable(ours).values(), strict=True
 )
@@ -295,8 +295,6 @@ same = [torch.equal(a.weight, b.weight) for a, b in pairs]
 one_layer = dense.classifier[2].weight.detach()
 keeps = magnitude_mask(one_layer, 128)
 
-# %%
-# Claims: masks and levels
 claim("The library agrees with torch.nn.utils.prune on every weight.", all(same))
 claim(
     "Ten levels hold the same number of weights, to within one.",
@@ -351,7 +349,7 @@ ways = {
 }
 
 # %% tags=["fold"]
-# Numbers: validation accuracy at six sparsities
+# Plot: accuracy over the share of weights removed
 sparsities = [0.5, 0.7, 0.8, 0.9, 0.95, 0.98]
 
 
@@ -366,8 +364,6 @@ curves = {
     for name, way in ways.items()
 }
 
-# %% tags=["fold"]
-# Plot: accuracy over the share of weights removed
 fig, ax = plots.figure()
 plots.curves(ax, sparsities, curves, reference=("dense", validated(dense)))
 ax.set(
@@ -426,7 +422,7 @@ plots.finish(
 # each layer first.)
 
 # %% tags=["fold"]
-# Numbers: what the cut left in each layer
+# Claims: one cut
 reach = 2048**-0.5  # torch draws the weights of a linear layer evenly from ±1/√inputs
 torch.manual_seed(0)  # the seed of the shipped weights
 moved = (weights - models.MyNet().classifier[0].weight.detach().flatten()).abs()
@@ -436,8 +432,6 @@ kept = {
     for name, layer in pruning.prunable(ours).items()
 }
 
-# %%
-# Claims: one cut
 claim("A single global cut of 90 % loses less than 4 points.", lost.high < 4)
 claim(
     "Cut layer by layer, the same 90 % cost more than 10 points.",
@@ -519,7 +513,7 @@ steps
 # These are the numbers of weights that are left after each step. How accurate are the networks?
 
 # %% tags=["fold"]
-# Numbers: test accuracy of the four networks
+# Answer: accuracy lost at 90 % sparsity, level by level
 results = {
     name: training.evaluate(model, pictures.test, pictures)
     for name, model in {
@@ -534,8 +528,6 @@ lost = {
     for name, result in results.items()
 }
 
-# %%
-# Answer: accuracy lost at 90 % sparsity, level by level
 reveal(
     "accuracy lost at 90 % sparsity, level by level with fine-tuning",
     lost["in levels"].estimate,
@@ -621,7 +613,7 @@ plots.finish(
 # matters. (Han et al. 2015 saw iterative pruning win clearly on networks hundreds of times larger.)
 
 # %% tags=["fold"]
-# Numbers: means over the seeds
+# Claims: one cut compared with levels
 means = {
     name: torch.tensor(sweep[name]).mean(0).tolist()
     for name in ("one shot, no fine-tuning", "random", "one shot", "in levels")
@@ -629,8 +621,6 @@ means = {
 dense_mean = sum(sweep["dense"]) / len(sweep["dense"])
 at = {sparsity: place for place, sparsity in enumerate(sweep["sparsities"])}
 
-# %%
-# Claims: one cut compared with levels
 claim(
     "With training, removing 90 % costs less than half a point, in one cut or levels.",
     all(dense_mean - means[way][at[0.9]] < 0.5 for way in ("one shot", "in levels")),
@@ -1035,8 +1025,8 @@ small = channel_pruning.remove_channels(dense, batch[:1], three_eighths)
 before_finetuning = validated(small)
 history = finetune(small, train=pictures.train)
 
-# %% tags=["fold"]
-# Numbers: accuracy and speed with three eighths of the channels
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: speed and accuracy without whole filters
 after = training.evaluate(small, pictures.test, pictures)
 lost_structured = measure.proportion_difference(after.correct, tested.correct)
 timings = measure.latency(
@@ -1044,8 +1034,6 @@ timings = measure.latency(
 )
 small_ratio = measure.ratio(timings["dense"], timings["three eighths"])
 
-# %% tags=["fold", "nbval-ignore-output"]
-# Table: speed and accuracy without whole filters
 Table(
     [
         ["half", half_ratio, None],
@@ -1055,7 +1043,7 @@ Table(
 )
 
 # %% tags=["fold"]
-# Numbers: the network by hand compared with the library's
+# Claims: networks without whole filters
 with torch.inference_mode():
     by_hand_agrees = torch.allclose(by_hand(batch), by_library(batch), atol=1e-5)
 all_macs, all_parameters = (
@@ -1063,8 +1051,6 @@ all_macs, all_parameters = (
     measure.parameters(dense).total,
 )
 
-# %%
-# Claims: networks without whole filters
 claim(
     "With three eighths of the channels, the network is at least twice as fast at "
     "batch 256.",
