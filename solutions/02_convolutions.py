@@ -328,12 +328,10 @@ plots.finish(
 # So there is no best knob. Choose by what is scarce: bytes or time.
 
 # %% tags=["fold"]
-# Numbers: what each knob gains and takes
+# Claims: what each knob saves
 gained = {name: value - mean["MyNet"] for name, value in mean.items()}
 took = prices["time, batch of 256"]
 
-# %%
-# Claims: what each knob saves
 claim(
     "Half of the kernels cost 1 to 2 points and half of the parameters.",
     1 < -gained["fewer kernels: 8, 16"] < 2
@@ -379,7 +377,7 @@ claim(
 
 
 # %% tags=["fold"]
-# Numbers: seconds of each part, with 3×3 and with 1×1 kernels
+# Plot: time by stage, 3×3 and 1×1 kernels
 def parts_of(model):
     """Seconds of each part of a MyNet, for a batch of 256."""
     cuts = {
@@ -403,8 +401,6 @@ seconds = {
     "1×1 kernels": parts_of(networks["smaller kernels: 1×1"]),
 }
 
-# %% tags=["fold"]
-# Plot: time by stage, 3×3 and 1×1 kernels
 milliseconds = {
     name: {part: 1000 * s for part, s in parts.items()}
     for name, parts in seconds.items()
@@ -432,11 +428,9 @@ plots.finish(
 # work as before, so their segments now take a large part of the bar.
 
 # %% tags=["fold"]
-# Numbers: the time of ReLU and pooling
+# Claims: MACs and time of 1×1 kernels
 without_macs = sum(t for part, t in seconds["1×1 kernels"].items() if "ReLU" in part)
 
-# %%
-# Claims: MACs and time of 1×1 kernels
 claim(
     "With 1×1 kernels, MyNet does 4.2 times fewer multiply-accumulates.",
     round(work / rows["smaller kernels: 1×1"]["macs"], 1) == 4.2,
@@ -601,7 +595,7 @@ block_table.plot()
 # adds a block's input to its output.
 
 # %% tags=["fold"]
-# Numbers: MACs, time and accuracy of the blocks
+# Claims: the usual replacements
 separable_cost = yours_or_ours("convolutions.separable_cost")
 fewer = {
     block: block_rows["3×3"]["macs"] / row["macs"] for block, row in block_rows.items()
@@ -617,8 +611,6 @@ library_cost = (
     measure.macs(stack, torch.zeros(1, 64, 8, 8)),
 )
 
-# %%
-# Claims: the usual replacements
 claim(
     "Separable layers do 4.6 times fewer multiply-accumulates.",
     round(fewer["depthwise-separable"], 1) == 4.6,
@@ -824,15 +816,13 @@ plots.finish(
 # trained layer's energy. At that rank, the two factors together have only about a fifth fewer numbers than the weight.
 
 # %% tags=["fold"]
-# Numbers: the error of the factors
+# Claims: singular values and ranks
 thin_factors = yours_or_ours("convolutions.thin_factors")
 first, second = thin_factors(weight, 32)
 gap = torch.linalg.matrix_norm(weight - second @ first).float()
 trained, random = spectra["trained"], spectra["before training"]
 kept = ranks["trained"] * (128 + 2048) / (128 * 2048)
 
-# %%
-# Claims: singular values and ranks
 claim(
     "Training made the largest singular value more than twice as large.",
     trained[0] > 2 * random[0],
@@ -907,7 +897,7 @@ reveal(
 )
 
 # %% tags=["fold"]
-# Numbers: validation accuracy at six sizes, low rank and zeros
+# Plot: accuracy over the parameters left
 targets = (268_650, 200_000, 150_000, 100_000, 67_000, 30_000)
 prunable = pruning.count_weights(dense)[1]
 
@@ -923,8 +913,6 @@ def with_zeros(weights):
 curve = [validated(with_low_rank(target)) for target in targets]
 pruned_curve = [validated(with_zeros(target)) for target in targets]
 
-# %% tags=["fold"]
-# Plot: accuracy over the parameters left
 ways = {
     "low rank, no fine-tuning": curve,
     "smallest weights zeroed (lesson 01), no fine-tuning": pruned_curve,
@@ -984,11 +972,9 @@ rows.append(["its factors", accuracies[1], f"{saved_macs:.2f}", split_ratio])
 Table(rows, ["network", "validation accuracy", "times fewer MACs", "speed, batch 64"])
 
 # %% tags=["fold"]
-# Numbers: the place of the smallest target
+# Claims: low rank in a whole network
 at_quarter = targets.index(67_000)
 
-# %%
-# Claims: low rank in a whole network
 claim(
     "After an epoch, MyNet's factors lose less than 3 points, including the interval.",
     thin_lost.high < 3,
@@ -1114,7 +1100,7 @@ reveal(
 Table(list(fold_ratio.items()), ["batch", "folded compared with the teacher"])
 
 # %% tags=["fold"]
-# Numbers: the folded teacher compared with the original
+# Claims: the folded batch norms
 with torch.inference_mode():
     outputs = teacher(batch)
     difference = (folded(batch) - outputs).abs().max() / outputs.abs().max()
@@ -1123,8 +1109,6 @@ norms = [
     for model in (teacher, folded)
 ]
 
-# %%
-# Claims: the folded batch norms
 claim(
     "The folded teacher computes the same function, to within 1e-5 of its largest "
     "output.",
@@ -1222,8 +1206,8 @@ predicted_seconds = yours_or_ours("convolutions.predicted_seconds")
 machine = cost_model.calibrate()
 limits = machine.gflops, machine.bandwidth, machine.overhead
 
-# %% tags=["fold"]
-# Numbers: predicted and measured seconds of the thirty layers
+# %% tags=["fold", "nbval-ignore-output"]
+# Answer: layers of 30 that the cost model predicts to within a factor of 2
 guessed, clocked = {}, {}
 for kind, layers in shapes.items():
     guessed[kind], clocked[kind] = [], []
@@ -1238,8 +1222,6 @@ off = {
 }
 within = sum(int(((r > 0.5) & (r < 2)).sum()) for r in off.values())
 
-# %% tags=["nbval-ignore-output"]
-# Answer: layers of 30 that the cost model predicts to within a factor of 2
 reveal(
     "layers of 30 that the cost model predicts to within a factor of 2",
     within,
@@ -1320,13 +1302,11 @@ for ratios in off.values():
     tried += len(corrected)
 
 # %% tags=["fold"]
-# Numbers: the library's predictions
+# Claims: how far the cost model is right
 library_seconds = [
     machine.seconds(measure.layer_costs(layer, x)[0]) for layer, x in shapes["3×3"]
 ]
 
-# %%
-# Claims: how far the cost model is right
 claim(
     "For large kernels, the median layer is within a factor of 2 of its prediction.",
     1 / 2 < off["5×5, 7×7"].median() < 2,
