@@ -501,7 +501,7 @@ ways = {
 }
 
 # %% tags=["fold"]
-# Numbers: the gaps of six ways, with two seeds each
+# Answer: gap of the best constant rate ÷ gap of Pegasos
 gaps = {}
 for name, way in ways.items():
     runs = [
@@ -516,8 +516,6 @@ for name, way in ways.items():
 last = {name: gap[-50:].mean().item() for name, gap in gaps.items()}
 best_constant = min(last[f"constant {rate}"] for rate in (1, 0.3, 0.1))
 
-# %%
-# Answer: gap of the best constant rate ÷ gap of Pegasos
 reveal(
     "gap of the best constant rate ÷ gap of Pegasos",
     best_constant / last["Pegasos, 1/(λt)"],
@@ -829,15 +827,13 @@ claim(
 measured = recorded("first_rates", live=LIVE)["result"]
 
 # %% tags=["fold"]
-# Numbers: the best rate of each setting
+# Plot: loss over the rate by width, depth, batch and data
 rates = measured["rates"]
 groups = {}
 for setting in measured["settings"]:
     setting["best"] = rates[setting["loss"].index(min(setting["loss"]))]
     groups.setdefault(setting["group"], {})[setting["size"]] = setting
 
-# %% tags=["fold"]
-# Plot: loss over the rate by width, depth, batch and data
 titles = {
     "width": "width: filters, first layer",
     "depth": "depth: convolutions",
