@@ -263,7 +263,7 @@ def quantized(model, bits, how):
 
 
 # %% tags=["fold"]
-# Numbers: noise and accuracy at 2 to 8 bits
+# Plot: noise and accuracy over the bits
 chosen_with = pictures.validation[:600]
 
 
@@ -279,8 +279,6 @@ for name, how in granularities.items():
     accuracies[name] = [accuracy(quantized(net, bits, how)) for bits in widths]
 before = accuracy(net)
 
-# %% tags=["fold"]
-# Plot: noise and accuracy over the bits
 fig, (left, right) = plots.figure(ncols=2)
 plots.curves(left, widths, decibels)
 plots.curves(right, widths, accuracies, reference=("float", before))
@@ -1145,8 +1143,8 @@ def article(bits):
     return model
 
 
-# %% tags=["fold"]
-# Numbers: points lost at 3 to 8 bits
+# %% tags=["fold", "nbval-ignore-output"]
+# Answer: accuracy lost with powers of two at 8 bits
 def even_grid(bits):
     return quantized(net, bits, {"per": "tensor"})
 
@@ -1161,8 +1159,6 @@ lost = {
     for name, models_made in made.items()
 }
 
-# %% tags=["nbval-ignore-output"]
-# Answer: accuracy lost with powers of two at 8 bits
 reveal(
     "accuracy lost with powers of two at 8 bits",
     lost["powers of two"][-1].estimate,
