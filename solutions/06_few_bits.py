@@ -332,7 +332,7 @@ corrected = {
 }
 
 # %% tags=["fold"]
-# Numbers: shifts of the first layer's means, and points lost
+# Plot: shifted means, and points lost
 with torch.inference_mode():
     before = start.features[0](calibration)
     after = {way: model.features[0](calibration) for way, model in rounded.items()}
@@ -343,8 +343,6 @@ lost = {
     for stage, models_of in (("rounded", rounded), ("corrected", corrected))
 }
 
-# %% tags=["fold"]
-# Plot: shifted means, and points lost
 colors = {"down": plots.RED, "to nearest": plots.BLUE}
 fig, (left, right) = plots.figure(ncols=2)
 for way, color in colors.items():
@@ -943,8 +941,8 @@ reveal(
 # For comparison, train the same perceptron in float, with the same initial weights, loss, learning rate, and batches of
 # 128:
 
-# %% tags=["fold"]
-# Numbers: the same perceptron in float
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: accuracy of the perceptrons
 weights = [
     (w.float() / 2**15).requires_grad_()
     for w in integer_training.IntegerMLP(bits=16, seed=0).weights
@@ -971,8 +969,6 @@ predicted = in_float(pictures.validation.images).argmax(1)
 correct = predicted == pictures.validation.labels
 scores["float"] = 100 * correct.float().mean().item()
 
-# %% tags=["fold", "nbval-ignore-output"]
-# Table: accuracy of the perceptrons
 display(
     Table(
         [[name, f"{score:.1f} %"] for name, score in scores.items()],
