@@ -145,7 +145,7 @@ for _ in range(100):
 
 
 # %% tags=["fold"]
-# Numbers: eight shared values by four methods, and their errors
+# Plot: weights and eight shared values
 def rms_error(values):
     return float((left - values).square().mean().sqrt())
 
@@ -160,8 +160,6 @@ rows = {"evenly spaced": (on_grid.unique(), rms_error(on_grid))}
 for init in ("linear", "density", "random"):
     rows[f"k-means, {init}"] = found_by(init, 8)
 
-# %% tags=["fold"]
-# Plot: weights and eight shared values
 fig, (top, ax) = plots.figure(
     nrows=2,
     height=3.6,
@@ -501,15 +499,13 @@ with tempfile.TemporaryDirectory() as folder:
 lost_tiny = points_lost(tiny)
 
 # %% tags=["fold"]
-# Numbers: bytes of the file and of its parts
+# Answer: how many times smaller MyNet's file becomes at half a point lost
 with tempfile.TemporaryDirectory() as folder:
     again = Path(folder, "again.bin")
     parts = deep_compression.save(tiny, again)
     same_file = again.read_bytes() == original_file
 coded_bytes, float_bytes = len(original_file), measure.disk_bytes(net)
 
-# %%
-# Answer: how many times smaller MyNet's file becomes at half a point lost
 reveal(
     "how many times smaller MyNet's file becomes at half a point lost",
     float_bytes / coded_bytes,
@@ -530,7 +526,7 @@ print(f"points lost on the test pictures: {lost_tiny}")
 # values and gaps.
 
 # %% tags=["fold"]
-# Numbers: bytes of the parts at the three stages
+# Plot: what the file is made of
 weights = {
     name: module.weight.detach().flatten()
     for name, module in pruning.prunable(tiny).items()
@@ -553,8 +549,6 @@ stages = {
 }
 gzipped = measure.disk_bytes(tiny, compressed=True)
 
-# %% tags=["fold"]
-# Plot: what the file is made of
 fig, ax = plots.figure(height=3)
 kinds = ("values", "positions", "code books and tables", "biases and shapes")
 rows = {name: dict(zip(kinds, sizes, strict=True)) for name, sizes in stages.items()}
@@ -656,14 +650,12 @@ claim(
 # after the same training, without pruning or sharing. The dashed line is the network you started from.
 
 # %% tags=["fold"]
-# Numbers: means over the seeds
+# Plot: accuracy over bytes and over zeros
 results = ("dense", "cut", "pruned", "shared", "trained", "bytes")
 runs = {stage: np.array(sweep[stage]) for stage in results}  # [seed][sparsity][bits]
 means = {stage: values.mean(0) for stage, values in runs.items()}
 three_bits = sweep["bits"].index(3)
 
-# %% tags=["fold"]
-# Plot: accuracy over bytes and over zeros
 sparsities = [f"{100 * sparsity:.0f} %" for sparsity in sweep["sparsities"]]
 
 
@@ -785,7 +777,7 @@ def bytes_at(bits, end_bits=None):
 
 
 # %% tags=["fold"]
-# Numbers: bytes and accuracy of both methods
+# Plot: accuracy over bytes for both methods
 post = recorded("post_training_bits", live=LIVE)["result"]
 trained = recorded("integer_training", live=LIVE)["result"]
 accuracy = {
@@ -802,8 +794,6 @@ ways = {
     ],
 }
 
-# %% tags=["fold"]
-# Plot: accuracy over bytes for both methods
 fig, ax = plots.figure()
 # The first four as in lesson 06.
 colors = (plots.BLUE, plots.ORANGE, plots.VIOLET, plots.BROWN, plots.GREEN)
