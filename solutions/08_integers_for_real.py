@@ -97,7 +97,7 @@ def time_product(width):
 
 
 # %% tags=["fold"]
-# Numbers: speed of int8 products in layers of four widths
+# Answer: speed-up of an int8 product, layer of 1024 by 1024
 products = {}
 for width in (256, 512, 1024, 2048):
     timings = time_product(width)
@@ -108,8 +108,6 @@ for width in (256, 512, 1024, 2048):
 done = list(products)
 at = products.get(1024, products[done[-1]])
 
-# %%
-# Answer: speed-up of an int8 product, layer of 1024 by 1024
 reveal(
     "speed-up of an int8 product, layer of 1024 by 1024",
     at.median,
@@ -456,7 +454,7 @@ lost = {
 }
 
 # %% tags=["fold"]
-# Numbers: engines compared with eager float32
+# Claims: accuracy and size of the engines
 same = {
     name: (chosen == classes["eager float32"]).float().mean().item()
     for name, chosen in classes.items()
@@ -466,8 +464,6 @@ of_eager = {
     name: engine.bytes / ready["eager float32"].bytes for name, engine in ready.items()
 }
 
-# %%
-# Claims: accuracy and size of the engines
 claim(
     "No engine loses more than 1 point of accuracy, interval included.",
     max(lost[name].high for name in ready) < 1,
@@ -508,7 +504,7 @@ timings = {
 
 
 # %% tags=["fold"]
-# Numbers: the fastest int8 engine
+# Answer: speed-up of the fastest int8 engine over eager, batch 256
 def gain(name, over, size):
     return measure.ratio(timings[size][over], timings[size][name])
 
@@ -521,8 +517,6 @@ partner = {
 }
 whole, own = gain(best, "eager float32", 256), gain(best, partner[best], 256)
 
-# %%
-# Answer: speed-up of the fastest int8 engine over eager, batch 256
 reveal(
     "speed-up of the fastest int8 engine over eager, batch 256",
     whole.median,
@@ -661,16 +655,14 @@ for layout, memory_format in (
     model = models.trained("mynet").to(memory_format=memory_format)
     spent[layout] = time_layers(model, batch.to(memory_format=memory_format))
 
-# %% tags=["fold"]
-# Numbers: time by kind of layer
+# %% tags=["fold", "nbval-ignore-output"]
+# Answer: share of max-pooling in the time of eager, NCHW, batch 256
 KINDS = ("Conv2d", "MaxPool2d", "ReLU", "Linear")
 by_kind = {layout: Counter() for layout in spent}
 for layout, layers in spent.items():
     for layer, ms in layers.items():
         by_kind[layout][next((k for k in KINDS if k in layer), "flatten")] += ms
 
-# %% tags=["nbval-ignore-output"]
-# Answer: share of max-pooling in the time of eager, NCHW, batch 256
 share = {
     layout: 100 * kinds["MaxPool2d"] / kinds.total()
     for layout, kinds in by_kind.items()
@@ -784,7 +776,7 @@ def three_maxima(q):
 
 
 # %% tags=["fold"]
-# Numbers: four ways to pool
+# Plot: four ways to pool
 pools = {
     "float32, NCHW": lambda _: torch.nn.functional.max_pool2d(nchw, 2),
     "float32, NHWC": lambda _: torch.nn.functional.max_pool2d(nhwc, 2),
@@ -801,8 +793,6 @@ pool_ms = {
     for name, t in measure.latency(pools, batch, rounds=10, budget_seconds=1).items()
 }
 
-# %% tags=["fold"]
-# Plot: four ways to pool
 fig, ax = plots.figure(height=2.2)
 colors = (plots.BLUE, plots.BLUE, plots.ORANGE, plots.GREEN)
 plots.bars(ax, pool_ms, dict(zip(pool_ms, colors, strict=True)), labels="{:.2f}")
