@@ -343,14 +343,12 @@ for temperature in temperatures:
     sizes["without"].append(logits.grad.norm().item() / temperature**2)
 
 # %% tags=["fold"]
-# Numbers: the gradient of the cross-entropy with the labels
+# Plot: the gradient's size over the temperature
 logits = first.clone().requires_grad_()
 (gradient,) = torch.autograd.grad(
     nn.functional.cross_entropy(logits, pictures.test.labels[:500]), logits
 )
 
-# %% tags=["fold"]
-# Plot: the gradient's size over the temperature
 fig, ax = plots.figure()
 plots.curves(
     ax,
@@ -515,8 +513,8 @@ def student_of(split, loss, name):
     return model
 
 
-# %% tags=["fold"]
-# Numbers: accuracies of the three students
+# %% tags=["fold", "nbval-ignore-output"]
+# Answer: teacher without labels, compared with 1,000 labels
 small, on_its_own = {}, None
 for name, (split, loss) in ways.items():
     model = student_of(split, loss, name)
@@ -529,8 +527,6 @@ gains = {
 }
 gain = gains["18,000 unlabelled, teacher"]
 
-# %% tags=["nbval-ignore-output"]
-# Answer: teacher without labels, compared with 1,000 labels
 reveal(
     "teacher without labels, compared with 1,000 labels",
     gain.estimate,
@@ -1035,7 +1031,7 @@ predict("share of the gap closed without labels", unit="%")
 by_pictures = recorded("distillation_pictures", live=LIVE)["result"]
 
 # %% tags=["fold"]
-# Numbers: accuracies by pictures and targets
+# Answer: share of the gap closed without labels
 table = {
     "own, labels": by_pictures["accuracy"]["own, labels"],
     "own, teacher": by_pictures["accuracy"]["own, teacher"],
@@ -1047,8 +1043,6 @@ table = {
 }
 mean = {name: sum(values) / len(values) for name, values in table.items()}
 
-# %%
-# Answer: share of the gap closed without labels
 closed = (
     100
     * (mean["drawn, teacher"] - mean["views, labels"])
