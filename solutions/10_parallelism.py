@@ -99,16 +99,14 @@ swept = {
     for size in sizes
 }
 
-# %% tags=["fold"]
-# Numbers: speed-up by number of threads
+# %% tags=["fold", "nbval-ignore-output"]
+# Answer: speed-up by a second thread, batch 128
 gains = {
     size: {n: measure.ratio(timings[1], timings[n]) for n in counts}
     for size, timings in swept.items()
 }
 torch.set_num_threads(cores)
 
-# %% tags=["nbval-ignore-output"]
-# Answer: speed-up by a second thread, batch 128
 two = gains[128][2]
 reveal(
     "speed-up by a second thread, batch 128",
@@ -213,11 +211,9 @@ shares = {
 }
 
 # %% tags=["fold"]
-# Numbers: shares within 0 and 1
+# Plot: Amdahl's law, fitted
 shares = {size: min(1.0, max(0.0, share)) for size, share in shares.items()}
 
-# %% tags=["fold"]
-# Plot: Amdahl's law, fitted
 fig, (left, right) = plots.figure(ncols=2)
 up_to = [n for n in counts if n <= cores]
 many = [2**p for p in range(7)]
@@ -654,7 +650,7 @@ def sampler_positions(length, processes, rank):
 check("parallel.sampler_positions", sampler_positions)
 
 # %% tags=["fold"]
-# Numbers: positions compared with those of torch's sampler
+# Plot: pictures by process
 sampler_positions = yours_or_ours("parallel.sampler_positions")
 agree = [
     sampler_positions(n, p, r)
@@ -664,8 +660,6 @@ agree = [
     for r in range(p)
 ]
 
-# %% tags=["fold"]
-# Plot: pictures by process
 fig, ax = plots.figure(height=2.2)
 colors = (plots.SKY, plots.GREEN, plots.GOLD, plots.PURPLE)
 rows = {
@@ -793,8 +787,8 @@ except RuntimeError as error:
 # second process. Each time it equals the gradient that a single process computes, except for the last bits, since sums
 # in another order are rounded differently.
 
-# %% tags=["fold"]
-# Numbers: times of a step
+# %% tags=["fold", "nbval-ignore-output"]
+# Answer: speed-up of two processes over two threads
 seconds = {
     name: measure.Timing(tuple(samples), 256)
     for name, samples in together["speed"].items()
@@ -806,8 +800,6 @@ labels = {
     "exchange": "the exchange alone",
 }
 
-# %% tags=["nbval-ignore-output"]
-# Answer: speed-up of two processes over two threads
 against_threads = measure.ratio(seconds["threads"], seconds["processes"])
 reveal(
     "speed-up of two processes over two threads",
@@ -1011,16 +1003,14 @@ claim(
 # The last run above repeated the previous one. In the middle of its second epoch (epoch 1, since the first is 0), the
 # second process was killed with SIGKILL, which no program can catch. Here is what the processes reported, and when:
 
-# %% tags=["fold"]
-# Numbers: times of the events
+# %% tags=["nbval-ignore-output", "fold"]
+# Answer: time from the kill to the end of the repeated epoch
 said = {
     line.split("killed: ")[1]: (when, line[8])
     for line, when in heard.items()
     if "killed: " in line
 }
 
-# %% tags=["nbval-ignore-output", "fold"]
-# Answer: time from the kill to the end of the repeated epoch
 reveal(
     "time from the kill to the end of the repeated epoch",
     said["epoch 1 done"][0] - said["process 1 dies in epoch 1"][0],
@@ -1105,7 +1095,7 @@ question("parallel.checkpoint", choice)
 # Your formula for the bytes tells you what to split, and when. Assume eight devices with 80 GB each.
 
 # %% tags=["fold"]
-# Numbers: ways to split
+# Plot: memory per process over parameters
 scale = torch.logspace(8, 12, 50).tolist()
 splits = {
     "DDP: nothing split": [],
@@ -1114,8 +1104,6 @@ splits = {
     "FSDP: all split": everything,
 }
 
-# %% tags=["fold"]
-# Plot: memory per process over parameters
 fig, ax = plots.figure()
 for name, split in splits.items():
     ax.plot(scale, [bytes_each(n, 8, split) / 1e9 for n in scale], label=name)
