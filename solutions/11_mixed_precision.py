@@ -284,14 +284,12 @@ lost = {
     if name != "float32"
 }
 
-# %% tags=["fold"]
-# Numbers: the largest value inside the network
+# %% tags=["fold", "nbval-ignore-output"]
+# Answer: accuracy lost with fp8 e5m2
 with largest_values(net) as found:
     training.evaluate(net, some, pictures)
 largest_inside = max(found)
 
-# %% tags=["nbval-ignore-output"]
-# Answer: accuracy lost with fp8 e5m2
 worst = lost["fp8 e5m2"]
 reveal(
     "accuracy lost with fp8 e5m2",
@@ -701,14 +699,12 @@ def zeroed(values, k):
     return 100 * ((values * 2.0**k).half() == 0).float().mean().item()
 
 
-# %% tags=["fold"]
-# Numbers: gradients that are not zero
+# %% tags=["fold", "nbval-ignore-output"]
+# Answer: gradients between layers that become zero in fp16
 between = torch.cat(flowing_by_layer)
 of_weights = torch.cat([p.grad.flatten() for p in worker.parameters()])
 between, of_weights = between[between != 0], of_weights[of_weights != 0]
 
-# %% tags=["nbval-ignore-output"]
-# Answer: gradients between layers that become zero in fp16
 reveal(
     "gradients between layers that become zero in fp16",
     zeroed(between, 0),
@@ -884,15 +880,13 @@ for number, (x, y) in enumerate(batches):
         left_out.append(number)
 
 # %% tags=["fold"]
-# Numbers: the same training with torch's scaler
+# Plot: the loss scale over the steps
 theirs, optimizer = beginner()
 scaler, torchs = torch.amp.GradScaler("cpu", init_scale=2.0**26, growth_interval=10), []
 for x, y in batches:
     torchs.append(scaler.get_scale())
     precision.step(theirs, x, y, optimizer, scaler=scaler)
 
-# %% tags=["fold"]
-# Plot: the loss scale over the steps
 fig, ax = plots.figure(height=3)
 ax.step(
     range(len(scales)), [math.log2(s) for s in scales], where="post", color=plots.BLUE
@@ -1476,8 +1470,8 @@ class Int8Forward(torch.autograd.Function):
         return of_x.float(), of_weight.float() * scale
 
 
-# %% tags=["fold"]
-# Numbers: the layer's output and gradients in float32 and in integers
+# %% tags=["fold", "nbval-ignore-output"]
+# Table: differences from float32
 int8_product = yours_or_ours("precision.int8_product")
 torch.manual_seed(0)
 with torch.no_grad():
@@ -1500,8 +1494,6 @@ noise = [
     quantization.signal_to_noise(a, b) for a, b in zip(*layers.values(), strict=True)
 ]
 
-# %% tags=["fold"]
-# Numbers: the exercise's product, and whether sums are exact here
 by_torch, by_you = (
     layers["int8 forward, bf16 backward"][0],
     int8_product(x, net.classifier[0].weight.detach()),
@@ -1513,8 +1505,6 @@ exact_sums = (
     "sums of 8-bit products overflow on this processor",
 )
 
-# %% tags=["fold", "nbval-ignore-output"]
-# Table: differences from float32
 names = ("output", "gradient of x", "gradient of weights")
 rows = [[name, f"{level:.1f}"] for name, level in zip(names, noise, strict=True)]
 display(Table(rows, ["tensor", "dB above its difference from float32's"]))
