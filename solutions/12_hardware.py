@@ -517,8 +517,8 @@ def time_all(programs):
 timed = time_all(ready)
 
 
-# %% tags=["fold"]
-# Numbers: gains over eager torch, and the fastest programs
+# %% tags=["fold", "nbval-ignore-output"]
+# Answer: speed-up of the fastest program, batch 256, one thread
 def gain(name, size, over="eager float32", among=None):
     found = (among or timed)[size]
     return measure.ratio(found[over], found[name])
@@ -529,8 +529,6 @@ best = {
     for size, found in timed.items()
 }
 
-# %% tags=["nbval-ignore-output"]
-# Answer: speed-up of the fastest program, batch 256, one thread
 reveal(
     "speed-up of the fastest program, batch 256, one thread",
     gain(best[256], 256).median,
@@ -1162,7 +1160,7 @@ everything[SMALL_NET] = engine_of_file(
 
 
 # %% tags=["fold"]
-# Numbers: the rungs of the four ladders
+# Answer: speed-up at the top of the ladder, batch 256
 STAGES = {
     "channels last": lambda name: name == "channels-last float32",
     "best in float32": lambda name: "float32" in name and "half" not in name,
@@ -1211,8 +1209,6 @@ lost = {
 
 top = {key: gain(names[-1], key[0], among=laddered) for key, names in ladders.items()}
 
-# %%
-# Answer: speed-up at the top of the ladder, batch 256
 reveal(
     "speed-up at the top of the ladder, batch 256",
     top[256, True].median,
