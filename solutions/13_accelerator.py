@@ -207,7 +207,7 @@ claim(
 predict("time for 256 pictures on the card, relative to one", unit="×")
 
 # %% tags=["fold"]
-# Numbers: ms per batch
+# Answer: time for 256 pictures on the card, relative to one
 sizes = card["sizes"]
 ms = {
     name: [1000 * n / speed for n, speed in zip(sizes, card[key], strict=True)]
@@ -216,8 +216,6 @@ ms = {
 one, many = ms["card"][0], ms["card"][-1]  # the smallest and the largest batch
 of_256 = ms["card"][sizes.index(256)] / one
 
-# %%
-# Answer: time for 256 pictures on the card, relative to one
 reveal(
     "time for 256 pictures on the card, relative to one",
     of_256,
