@@ -407,17 +407,13 @@ gain = {
     for name, timing in timings.items()
 }
 
-# %% tags=["fold"]
-# Numbers: share of the product
+# %% tags=["nbval-ignore-output", "fold"]
+# Answer: int8 and half of the channels, share of the product
 width_alone = gain[f"half {EAGER}"].median
 if f"half {INT8}" in gain:
     share_reached = (
         100 * gain[f"half {INT8}"].median / (width_alone * gain[f"whole {INT8}"].median)
     )
-
-# %% tags=["nbval-ignore-output", "fold"]
-# Answer: int8 and half of the channels, share of the product
-if f"half {INT8}" in gain:
     reveal(
         "int8 and half of the channels: share of the product",
         round(share_reached),
@@ -899,7 +895,7 @@ reveal(
 
 
 # %% tags=["fold"]
-# Numbers: share of the rectangle after each trial
+# Plot: search, random search and manual tuning
 def areas(run):
     """Share of the rectangle reached after each trial; stopped trials add nothing."""
     points = [Point(**p) for p in run["points"]]
@@ -911,8 +907,6 @@ def areas(run):
     ]
 
 
-# %% tags=["fold"]
-# Plot: search, random search and manual tuning
 fig, (left, right) = plots.figure(ncols=2, height=3.6, width_ratios=(1, 1.2))
 colors = {"search": plots.BLUE, "random": plots.color_of("random")}
 for name, color in colors.items():
