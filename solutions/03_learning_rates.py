@@ -548,7 +548,7 @@ plots.finish(
 )
 
 # %% [markdown]
-# What to see: at the end, the dark blue line (Pegasos) is the lowest. A $\lambda$ that is ten times too large (orange)
+# What to see: at the end, the solid blue line (Pegasos) is the lowest. A $\lambda$ that is ten times too large (orange)
 # flattens out, and one that is ten times too small (green) starts far too high.
 #
 # So the rate has to fit the curvature. With too large a $\lambda$, the steps become small before the weights have

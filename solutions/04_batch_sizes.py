@@ -376,21 +376,16 @@ left.plot(
     color=plots.REFERENCE,
     label="hyperbola",
 )
+means = {f"{size:,}": (of / size, of) for size, of in mean_examples.items()}
 for size, mean_of in mean_examples.items():
     left.plot(examples[size] / size, examples[size], "o", color=plots.SKY, markersize=4)
     left.plot(mean_of / size, mean_of, "o", color=plots.BLUE, markersize=6)
-    left.annotate(
-        f"{size:,}",
-        (mean_of / size, mean_of),
-        xytext=(8, 5),
-        textcoords="offset points",
-        fontsize=9,
-    )
 left.set(
     xlabel="steps", ylabel="pictures", title="pictures and steps to 86 %, by batch size"
 )
 plots.log_axis(left.xaxis, (125, 500, 2000))
 plots.log_axis(left.yaxis, (20_000, 40_000, 80_000, 160_000))
+plots.write_names(left, means)
 plots.band(
     right,
     raced,

@@ -1,5 +1,7 @@
 """Bars with intervals, in groups and in stages; and dots in rows, for values whose distance from 0 is meaningless."""
 
+import re
+
 import matplotlib.patheffects as effects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -45,7 +47,9 @@ def bars(ax: Axes, values: dict, colors=None, reference: float | None = None, la
         if low < high:
             _whisker(ax, row, middle, low, high, capsize=2)
         if labels:
-            ends[row] = high, labels.format(middle)
+            ends[row] = high, _number(labels, middle)
+    if ax.dataLim.x0 == ax.dataLim.x1 == 0:
+        ax.update_datalim([(1, 0)])  # around zeros alone, matplotlib would show a hair's breadth on both sides
     if reference is not None:
         reference_line(ax, reference)
     if ends:
@@ -89,7 +93,7 @@ def grouped_bars(
             if low < high:
                 _whisker(ax, at, middle, low, high)
             if labels:
-                ends[at] = (high, labels.format(middle))
+                ends[at] = (high, _number(labels, middle))
     if reference is not None:
         reference_line(ax, reference)
     if labels:
@@ -122,7 +126,7 @@ def stages(ax: Axes, rows: dict, colors: dict | None = None, labels: str | None 
             seen.add(stage)
             start += length
         if labels:
-            ends[row] = start, labels.format(start)
+            ends[row] = start, _number(labels, start)
     if ends:
         _numbers(ax, ends)
 
@@ -261,6 +265,11 @@ def _numbers(ax: Axes, ends: dict, reference: float | None = None) -> None:
                 fontsize="small",
             )
     ax.grid(False)
+
+
+def _number(labels: str, value: float) -> str:
+    """A number for a bar's end; from 1,000 on without decimals, which no measurement deserves there."""
+    return (re.sub(r"\.\d+f", ".0f", labels) if abs(value) >= 1000 else labels).format(value)
 
 
 def _number_right(ax: Axes, row: float, text: str) -> None:

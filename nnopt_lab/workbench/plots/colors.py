@@ -24,7 +24,7 @@ PALE = "#80808066"  # areas behind what matters
 # JupyterLab's dark background; a text on a bright colour has it too, as `finish()` takes pure black for a default.
 DARK = "#111111"
 EDGE = "#FFFFFF80"  # separates neighbours of one colour on both backgrounds
-PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, GOLD)
+PALETTE = (BLUE, ORANGE, GREEN, PURPLE, GOLD, SKY)  # the two blues far apart
 
 # A name that contains one of these words gets its colour; the first word found decides.
 COLORS = {

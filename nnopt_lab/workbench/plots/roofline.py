@@ -36,11 +36,11 @@ def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
     high = max(intensities) * 4
     # The slope takes two fifths of the width or more, so that its name fits beside it.
     low = min(min(intensities) / 4, ridge * (ridge / high) ** (2 / 3))
+    highest = max((speed for _name, intensity, speed in points if intensity >= ridge), default=0)
     fig, ax = figure()
     with style():
         ax.plot([low, ridge, high], [low * bandwidth, peak_gflops, peak_gflops], color=REFERENCE)
         ax.axvline(ridge, color=REFERENCE, linewidth=0.8, linestyle=":")
-        _name_limits(ax, (low, ridge, high), peak_gflops, bandwidth)
         for name, x, y in points:
             color = _color(name)
             ax.plot(x, y, marker_of(color), color=color, markersize=6.5, markeredgecolor=EDGE)
@@ -48,6 +48,7 @@ def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
         ax.margins(y=0.1)
         for axis in (ax.xaxis, ax.yaxis):
             log_axis(axis, base=10)
+        _name_limits(ax, (low, ridge, high), peak_gflops, bandwidth, highest)
         write_names(ax, _together(points), all_of_them=False)
     nearest = max(points, key=lambda point: point[2] / min(peak_gflops, point[1] * bandwidth), default=None)
     alt = _("A roof over the layers: a slope where memory limits their speed, a level where arithmetic does.")
@@ -60,15 +61,19 @@ def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
     return finish(fig, alt, measured="xy")
 
 
-def _name_limits(ax: Axes, corners: tuple[float, float, float], peak_gflops: float, bandwidth: float) -> None:
-    """Write each limit's name above its part of the roof, where layers are rare."""
+def _name_limits(
+    ax: Axes, corners: tuple[float, float, float], peak_gflops: float, bandwidth: float, highest: float
+) -> None:
+    """Write each limit's name above its part of the roof, and the level's above the highest layer there."""
     low, ridge, high = corners
     on_slope = low**0.2 * ridge**0.8
     with language_of_figures():
         memory = _("memory limits: {speed} GB/s", speed=f"{bandwidth:,.0f}")
         arithmetic = _("arithmetic limits: {speed} GFLOP/s", speed=f"{peak_gflops:,.0f}")
-    for text, x, y in ((memory, on_slope, on_slope * bandwidth), (arithmetic, high, peak_gflops)):
-        ax.annotate(text, (x, y), xytext=(-4, 3), textcoords="offset points", ha="right", va="bottom")
+    level = max(peak_gflops, highest)
+    above = 7 if highest > 0.7 * peak_gflops else 3  # half a marker more
+    for text, x, y, gap in ((memory, on_slope, on_slope * bandwidth, 3), (arithmetic, high, level, above)):
+        ax.annotate(text, (x, y), xytext=(-4, gap), textcoords="offset points", ha="right", va="bottom")
 
 
 def _together(points: list[tuple]) -> dict[str, tuple]:

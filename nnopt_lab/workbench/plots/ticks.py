@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import AutoLocator, FixedLocator, MaxNLocator
 
-_GAP = 4  # pixels at least between two labels
+_GAP = 9  # pixels at least between two labels, about a digit
 
 
 def thin_ticks(fig: Figure) -> None:

@@ -162,3 +162,13 @@ def test_comparison_is_relative_to_the_first(count, accuracy):
     assert [bar.get_width() for bar in fig.axes[4].patches] == pytest.approx([i + 1 for i in range(count)])
     assert len(fig.axes) == 5 + (accuracy is not None and count > 1)
     assert not overlapping_texts(fig) and not outside_texts(fig)
+
+
+def test_large_numbers_have_no_decimals(ax):
+    plots.bars(ax, {"a": 6589.2, "b": 20.25}, labels="{:,.1f}")
+    assert [text.get_text() for text in ax.texts] == ["6,589", "20.2"]
+
+
+def test_bars_of_zeros_stand_on_an_axis_that_begins_at_0(ax):
+    plots.bars(ax, {"a": 0.0, "b": 0.0})
+    assert ax.get_xlim()[0] == 0 and ax.get_xlim()[1] >= 1

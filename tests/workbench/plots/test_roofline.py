@@ -36,3 +36,13 @@ def test_numbered_layers_of_one_kind_at_one_place_are_named_once():
     (ax,) = plots.roofline(points, 100, 10).axes
     written = {text.get_text() for text in ax.texts}
     assert {"2, 5 MaxPool2d", "4 ReLU", "1 ReLU"} <= written and len(written) == 5
+
+
+@pytest.mark.parametrize("speed", [75, 95, 130])
+def test_the_name_of_the_level_covers_no_layer(speed):
+    fig = plots.roofline([("6 Linear", 30, speed), ("0 Conv2d", 1, 5)], peak_gflops=100, bandwidth=10)
+    (ax,) = fig.axes
+    fig.draw_without_rendering()
+    name = next(text for text in ax.texts if text.get_text().startswith("arithmetic"))
+    assert not name.get_window_extent().padded(-1).contains(*ax.transData.transform((30, 1.12 * speed)))
+    assert not overlapping_texts(fig) and not outside_texts(fig)
