@@ -15,6 +15,10 @@ IN_SIGHT = """text => [...document.querySelectorAll('.jp-Notebook h2')].some(hea
     return heading.textContent.includes(text) && 0 < top && top < innerHeight;
 })"""
 
+# JupyterLab draws a notebook's cells while the browser is idle, as a computer with other work seldom is.
+SELDOM_IDLE = """window.requestIdleCallback =
+    draw => setTimeout(() => draw({ didTimeout: false, timeRemaining: () => 1 }), 1000)"""
+
 
 @pytest.mark.parametrize("lesson", ["00_start_here", "05_integers_by_hand", "15_capstone"])
 def test_a_lesson_that_is_only_opened_is_unchanged(lab, lesson):
@@ -114,3 +118,19 @@ def test_folded_cells_are_quiet_lines_and_a_block_where_they_have_no_outputs(lab
     folds[1].wait_for()
     page.keyboard.press("Enter")
     code.get_by_text("x = 1").wait_for()
+
+
+def test_an_entry_of_the_contents_and_a_reload_lead_to_a_cell_that_was_not_drawn_yet(lab):
+    opened = lab()  # without a lesson
+    page = opened.page
+    page.set_default_timeout(40_000)
+    page.add_init_script(SELDOM_IDLE)
+    opened.open("12_hardware.ipynb")
+    assert page.locator(".jp-Notebook .jp-Cell h2", has_text="7. The ladder").count() == 0
+    page.locator(".jp-TableOfContents-tree .jp-tocItem-content", has_text="The ladder").click()
+    page.wait_for_function(IN_SIGHT, arg="7. The ladder")
+    page.locator(".jp-Notebook .jp-Cell.jp-mod-active:focus", has_text="7. The ladder").wait_for()
+    page.reload()
+    page.wait_for_function(IN_SIGHT, arg="7. The ladder")
+    page.locator(".jp-Notebook .jp-Cell.jp-mod-active", has_text="7. The ladder").wait_for()
+    assert opened.errors == []

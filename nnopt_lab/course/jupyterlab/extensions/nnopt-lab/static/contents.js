@@ -1,5 +1,11 @@
 // The panel with a lesson's contents.
 
+import { settled } from './verdicts.js';
+
+const ENTRY = '.jp-TableOfContents .jp-tocItem-content', HEADINGS = 'h1, h2, h3, h4, h5, h6';
+const TRIES = 5; // the cells around take their heights only when they come into view
+const ALL = 60_000; // ms, for all cells
+
 const NARROW = window.matchMedia('(max-width: 1000px)'); // a lesson needs the whole of such a window
 const HIDDEN = 'nnopt-lab:panel-hidden'; // kept, because JupyterLab keeps the panel's state over a reload
 
@@ -24,5 +30,47 @@ export const hideExplainedErrors = actions => {
   actions.executed.connect((_, run) => {
     const outputs = run.cell.model.outputs?.toJSON() ?? [];
     if (outputs.length && outputs.every(output => output.output_type !== 'error')) run.error = null;
+  });
+};
+
+// JupyterLab draws the cells of a notebook in its idle time, of which a long lesson on a busy computer leaves little, and
+// gives up to scroll to one that comes late.
+export const drawn = async (content, cell) => {
+  if (cell.isPlaceholder()) await content._runOnIdleTime?.(ALL); // JupyterLab has no public way
+  await cell.ready;
+};
+
+const isInSight = (outer, part) => {
+  const { top, bottom } = outer.getBoundingClientRect(), at = part.getBoundingClientRect();
+  return at.bottom > top && at.top < bottom;
+};
+
+// Scroll to a cell, or to its part, until it stays in sight; not if another cell becomes the active one meanwhile.
+export const bringToCell = async (content, cell, block, part = () => cell.node) => {
+  await drawn(content, cell);
+  for (let n = 0; n < TRIES && content.activeCell === cell && !cell.isDisposed; n += 1) {
+    await settled();
+    if (isInSight(content.outerNode, part())) return;
+    part().scrollIntoView({ block });
+  }
+};
+
+const follow = async (content, title) => {
+  await settled(); // JupyterLab has chosen the cell
+  const cell = content.activeCell;
+  await drawn(content, cell);
+  if (content.activeCell !== cell) return;
+  content.activate();
+  const heading = () =>
+    [...cell.node.querySelectorAll(HEADINGS)].find(({ textContent }) => textContent.includes(title)) ?? cell.node;
+  await bringToCell(content, cell, 'start', heading);
+};
+
+// A press on an entry leads to its cell, with the keys.
+export const followContents = ({ shell }) => {
+  document.addEventListener('click', ({ target }) => {
+    const entry = target.closest?.(ENTRY), content = shell.currentWidget?.content;
+    if (!entry || target.closest('button') || !content?.activeCell) return;
+    follow(content, entry.textContent.trim()).catch(() => {}); // the notebook was closed
   });
 };

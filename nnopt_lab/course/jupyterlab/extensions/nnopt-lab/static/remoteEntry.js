@@ -155,7 +155,7 @@
     const returns = place > 0 && !link;
     if (returns) content.activeCellIndex = place;
     content.activeCellChanged.connect((_, cell) => cell && localStorage.setItem(key, cell.model.id));
-    if (returns) await content.scrollToItem(place, 'center');
+    if (returns) await parts.bringToCell(content, content.widgets[place], 'center');
     if (returns && link) panel.setFragment(link); // it was followed meanwhile
   };
 
@@ -169,6 +169,7 @@
       parts.passShortcuts(app);
       parts.leaveOnEscape(app);
       parts.noteHints();
+      parts.followContents(app);
       parts.saveAfter(app, actions);
       document.addEventListener('focusin', noteBox);
       app.commands.addCommand('nnopt-lab:run-above-and-this', {
