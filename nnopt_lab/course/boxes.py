@@ -101,7 +101,7 @@ def _class() -> type:
     import ipywidgets as widgets
 
     class Box(widgets.VBox):
-        without_kernel = place = fix = None
+        without_kernel = place = fix = wait = noted = None  # noted: metadata of the output
 
         def __repr__(self) -> str:
             return repr(self.without_kernel)
@@ -109,7 +109,7 @@ def _class() -> type:
         def _ipython_display_(self) -> None:
             from IPython.display import display
 
-            self.place = display(self._forms(), raw=True, display_id=True)
+            self.place = display(self._forms(), metadata=self.noted, raw=True, display_id=True)
 
         def keep(self, card: Card) -> None:
             self.without_kernel = card

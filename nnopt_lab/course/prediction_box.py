@@ -8,8 +8,6 @@ from nnopt_lab.course.cards import FONT, Card, inline
 from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.workbench.language import _, translated
 
-NAME = "nnopt-name"  # class of the line that JupyterLab's extension hides where the prose above has just asked
-
 
 def prediction_box(name: str, unit: str, guess: float | None, committed: Card | None, commit: Callable[[str], Card]):
     """The form, with the guess so far.
@@ -21,7 +19,8 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
             is fixed, else the guess's card.
 
     Returns:
-        A widget. `widget.fix(card)` leaves the card's title and text, and takes the field away.
+        A widget. `widget.fix(card)` leaves the card's title and text, and takes the field away; `widget.wait()` takes
+        it away as long as the measurement itself asks for the guess.
     """
     import ipywidgets as widgets
 
@@ -45,8 +44,11 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
     def fix(card: Card) -> None:
         static.value, answer.value = card._repr_html_(), _lines(card)
         row.layout.display = "none"
-        label.remove_class(NAME)  # the button and the strip that said the name may be gone
         label.value = f"<b>{inline(card.title)}</b>"
+
+    def wait() -> None:
+        row.layout.display, answer.value = "none", ""
+        label.value = _("<b>Predict:</b> {name} – guess at the measurement below.", name=inline(shown))
 
     typed = "" if guess is None else f"{guess:.15g}"
     tooltip = _("Your guess: {name}", name=shown)
@@ -55,9 +57,9 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
     static.value = unanswered._repr_html_()
     if committed is not None:
         accept(committed)
-    label = widgets.HTML(_("<b>Predict:</b> {name}", name=inline(shown)), _dom_classes=[NAME])
+    label = widgets.HTML(_("<b>Predict:</b> {name}", name=inline(shown)))
     made = form([label, row, answer, static], committed or unanswered)
-    made.fix = fix
+    made.fix, made.wait = fix, wait
     return made
 
 

@@ -6,7 +6,7 @@ Once a quantity has been measured, its guess can be neither made nor changed: wh
 import ast
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 
@@ -19,13 +19,13 @@ from nnopt_lab.course.lesson_files import paths
 from nnopt_lab.course.prediction_box import prediction_box
 from nnopt_lab.course.reveal_picture import picture
 from nnopt_lab.course.session import current_lesson
-from nnopt_lab.course.waiting_reveal import end_waiting, waiting_box
+from nnopt_lab.course.waiting_reveal import end_waiting, is_waiting, waiting_box
 from nnopt_lab.course.workspace import workspace
 from nnopt_lab.workbench.language import _, translated
 
 DEFAULT_UNIT = "×"
 
-_to_fix: dict[str, Callable[[Card], None]] = {}  # by name: puts a text in the place of a box's field
+_boxes = {}  # by name: the box that was shown last and asks for a guess
 
 
 @seen
@@ -73,6 +73,8 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
         return _measured(name, _entry(name) or entry, (measured, low, high), because)
 
     if entry.guess is None and entry.measured is None and has_learner():
+        if name in _boxes:
+            _boxes[name].wait()
         return waiting_box(name, entry.unit, lambda typed: _commit(name, typed, entry.unit), measure)
     return measure()
 
@@ -80,8 +82,8 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
 def _measured(name: str, entry: Prediction, numbers: tuple[float, float, float], because: str) -> Card:
     entry.measured, entry.low, entry.high = numbers
     _store(name, entry)
-    if name in _to_fix:
-        _to_fix.pop(name)(_fixed(name, entry))
+    if name in _boxes:
+        _boxes.pop(name).fix(_fixed(name, entry))
     shown, reason = translated(name), (translated(because),) if because else ()
     if entry.guess is None:
         return Card(_("Measured: {name}", name=shown), "neutral", (_without_guess(entry), *reason))
@@ -146,7 +148,9 @@ def _committed(name: str, entry: Prediction) -> Card:
 def _box(name: str, entry: Prediction):
     committed = None if entry.guess is None else _committed(name, entry)
     made = prediction_box(name, entry.unit, entry.guess, committed, lambda typed: _commit(name, typed, entry.unit))
-    _to_fix[name] = made.fix
+    if is_waiting(name):
+        made.wait()
+    _boxes[name] = made
     return made
 
 

@@ -9,6 +9,8 @@ from nnopt_lab.course.boxes import alert, form, number_row
 from nnopt_lab.course.cards import FONT, Card, badge, inline
 from nnopt_lab.workbench.language import _, translated
 
+COVERS = "nnopt_covers"  # in an output's metadata: what JupyterLab's extension shows instead of outputs with the number
+
 _waiting: dict[str, list[Callable[[], None]]] = {}  # by name: puts the card in the place of each box
 
 
@@ -41,8 +43,14 @@ def waiting_box(name: str, unit: str, commit: Callable[[str], Card], measure: Ca
     skip.on_click(lambda _button: end_waiting(name))
     row.children += (skip,)
     made = form([head, row, answer], Card(title, "neutral", (_("Waits for your guess: run this cell again."),)))
+    made.noted = {COVERS: _("Hidden until you guess above.")}
     _waiting.setdefault(name, []).append(lambda: made.replace(measure()))
     return made
+
+
+def is_waiting(name: str) -> bool:
+    """Whether the measurement waits for a guess."""
+    return name in _waiting
 
 
 def end_waiting(name: str) -> bool:

@@ -49,7 +49,7 @@ def test_a_guess_is_changed_until_it_is_measured_and_comes_back_with_the_noteboo
     assert page.errors == []
 
 
-def test_a_guess_needs_no_code_and_its_form_says_only_what_the_prose_does_not(lab, workspace):
+def test_a_guess_needs_no_code_and_its_title_is_that_of_its_form(lab, workspace):
     (workspace / FILE).unlink(missing_ok=True)
 
     def asking(name: str):
@@ -64,11 +64,11 @@ def test_a_guess_needs_no_code_and_its_form_says_only_what_the_prose_does_not(la
     page = lab("asked.ipynb")
     run_cell(page, 0)
     alone, first = page.page.locator(".nnopt-guessing").all()[:2]
-    assert alone.locator(".cm-content").is_hidden() and alone.get_by_text("alone", exact=True).is_visible()
-    assert first.get_by_text("first", exact=True).is_visible()
+    assert alone.locator(".cm-content").is_hidden() and alone.get_by_text("Predict: alone", exact=True).is_visible()
+    assert first.get_by_text("Predict: first", exact=True).is_visible()
     alone.get_by_role("button", name="Make your guess").press("Enter")
     page.page.wait_for_function("document.activeElement?.matches('.nnopt-box input')")
-    assert alone.get_by_text("Predict:").locator("visible=true").count() == 0
+    assert alone.get_by_text("Predict: alone").locator("visible=true").count() == 1
     assert alone.get_by_role("button", name="Make your guess").is_hidden()
     page.page.keyboard.type("2")
     page.page.keyboard.press("Enter")
@@ -122,17 +122,72 @@ def test_after_all_cells_ran_a_number_is_hidden_until_it_is_guessed_or_shown_wit
     assert page.errors == []
 
 
-def test_a_guess_in_the_box_above_shows_the_number_that_waits_below(lab, workspace):
+def folded(label: str, code: str):
+    return nbformat.v4.new_code_cell(f"# {label}\n{code}", metadata={"jupyter": {"source_hidden": True}})
+
+
+def test_what_shows_a_number_that_waits_is_covered_until_it_is_guessed(lab, workspace):
     (workspace / FILE).unlink(missing_ok=True)
-    write_notebook(workspace / "above.ipynb", CELLS)
-    page = lab("above.ipynb")
+    cells = [
+        *map(nbformat.v4.new_code_cell, CELLS[:1]),
+        folded("Answer: speed-up", f"{CELLS[1]}\nprint('own table')"),
+        folded("Plot: speed-up", "print('plot')"),
+        folded("Claims: speed-up", "from nnopt_lab.course.cards import Card\nCard('claimed', 'good')"),
+        nbformat.v4.new_markdown_cell("What to see: it rises."),
+        folded("Table: speed-up", "print('late table')"),
+        nbformat.v4.new_code_cell("print('open cell')"),
+        folded("Numbers: broken", "1 / 0"),
+        nbformat.v4.new_markdown_cell("## 2. Another"),
+        folded("Table: another", "print('next section')"),
+    ]
+    for cell in cells[-3:]:
+        cell.metadata["tags"] = ["raises-exception"]
+    made = nbformat.v4.new_notebook(cells=cells)
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "covered.ipynb")
+    page = lab("covered.ipynb")
     page.run_all()
-    asked, measured = page.page.locator(".jp-CodeCell").all()
-    measured.get_by_text("The number is hidden").wait_for()
-    asked.get_by_role("textbox", name="Your guess").fill("3")
-    asked.get_by_role("button", name="Commit my guess").press("Enter")
+    asked, measured = page.page.locator(".jp-CodeCell").all()[:2]
+    measured.get_by_text("The number is hidden until you guess it.").wait_for()
+    for text in ("open cell", "next section"):
+        assert page.outputs(text).is_visible()
+    assert page.outputs("ZeroDivisionError").first.is_visible()
+
+    def covered() -> list[bool]:
+        return [page.outputs(text).first.is_hidden() for text in ("own table", "plot", "claimed", "late table")]
+
+    assert covered() == [True] * 4
+    told = "Array.from(document.querySelectorAll('[data-covers]'), cell => getComputedStyle(cell, '::after').content)"
+    assert page.page.evaluate(told) == ['"Hidden until you guess above."'] * 2  # one for each group of neighbours
+    assert asked.get_by_text("guess at the measurement below").is_visible()
+    assert page.page.get_by_role("textbox", name="Your guess").locator("visible=true").count() == 1
+    page.save()
+    assert "nnopt-covered" not in (workspace / "covered.ipynb").read_text(encoding="utf-8")
+    measured.get_by_role("textbox", name="Your guess").fill("3")
+    measured.get_by_role("button", name="Commit my guess").press("Enter")
     measured.get_by_text("You guessed 3×").locator("visible=true").wait_for()
     asked.get_by_text("your guess was 3×.").locator("visible=true").wait_for()
-    assert page.page.get_by_role("button", name="Commit my guess").locator("visible=true").count() == 0
-    page.page.wait_for_function("document.activeElement === document.querySelectorAll('.jp-CodeCell')[1]")
+    assert covered() == [False] * 4 and page.page.evaluate(told) == []
     assert read(workspace)["predictions"][NAME]["measured"] == 2 and page.errors == []
+
+
+def test_a_saved_notebook_covers_nothing_because_its_guess_cannot_be_made(lab, workspace):
+    (workspace / FILE).unlink(missing_ok=True)
+    cells = [*map(nbformat.v4.new_code_cell, CELLS), folded("Plot: speed-up", "print('plot')")]
+    made = nbformat.v4.new_notebook(cells=cells)
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "back.ipynb")
+    page = lab("back.ipynb")
+    page.run_all()
+    page.page.get_by_text("The number is hidden until you guess it.").wait_for()
+    assert page.outputs("plot").is_hidden()
+    page.save()
+    page.open("back.ipynb")
+    page.outputs("Waits for your guess: run this cell again.").wait_for()
+    assert page.outputs("plot").is_visible() and page.page.locator("[data-covers]").count() == 0
+    run_cell(page, 1)
+    page.page.get_by_role("button", name="Show without a guess").wait_for()
+    assert page.outputs("plot").is_hidden()
+    page.page.get_by_role("button", name="Show without a guess").click()
+    page.outputs("plot").wait_for()
+    assert page.errors == []

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from nnopt_lab.course import boxes, predictions, session
 from nnopt_lab.course.cards import Card
-from nnopt_lab.course.prediction_box import NAME as NAMED
 from nnopt_lab.course.predictions import Ledger, Prediction, ledger, predict, reveal
 from nnopt_lab.course.record import FILE, change, forget_unguessed, read
 from nnopt_lab.course.static_outputs import CURRENT, VIEW
@@ -160,7 +159,7 @@ def test_a_box_left_alone_while_the_lesson_went_on_closes_with_the_measurement(n
         assert "2.0× (interval 1.9 to 2.1) · measured without a guess" in reveal(NAME, 2, 1.9, 2.1).lines
         assert repr(ledger()).startswith("No guesses yet.")
     assert box.children[1].layout.display == "none" and "2.0× (interval 1.9 to 2.1) · measured" in answer.value
-    assert box.children[0].value == f"<b>Already measured: {NAME}</b>" and NAMED not in box.children[0]._dom_classes
+    assert box.children[0].value == f"<b>Already measured: {NAME}</b>"
     number.value = "2"
     button.click()
     assert noted()["guess"] is None and noted()["measured"] == 2
@@ -207,7 +206,7 @@ def test_what_was_measured_without_a_guess_can_be_guessed_once_it_is_forgotten(o
         reveal(name, 2)
     assert predict(NAME).title == f"Already measured: {NAME}"
     forget_unguessed("01_pruning", own_workspace)
-    monkeypatch.setattr(predictions, "_to_fix", {})  # as in a new kernel
+    monkeypatch.setattr(predictions, "_boxes", {})  # as in a new kernel
     box = predict(NAME)
     number, button, _ = parts(box)
     assert box.children[1].layout.display is None and box.children[0].value == f"<b>Predict:</b> {NAME}"

@@ -80,6 +80,14 @@ def test_a_guess_in_the_box_above_shows_every_copy_of_the_measurement(noted):
     assert repr(ledger()).splitlines()[1] == f"{NAME}: guessed 3×, measured 2×"
 
 
+def test_only_the_measurement_asks_as_long_as_it_waits():
+    asked = predict(NAME)
+    reveal(NAME, 2)
+    again = predict(NAME)
+    for box in (asked, again):
+        assert box.children[1].layout.display == "none" and "at the measurement below" in box.children[0].value
+
+
 def test_a_guess_in_code_shows_the_measurement(noted):
     forms = put_on_page(reveal(NAME, 2))
     assert predict(NAME, 3).title == f"Already measured: {NAME}"

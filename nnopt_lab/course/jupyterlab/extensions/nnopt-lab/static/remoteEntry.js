@@ -4,8 +4,8 @@
   const START_PAGE = 'course.md', START_TITLE = 'NNOpt Lab';
   const SECONDS = 2;
   const PARTS = [
-    'answers', 'closed', 'contents', 'copies', 'figures', 'focus', 'folds', 'guesses', 'kernels', 'questions', 'saving',
-    'strips', 'tasks', 'tries', 'units', 'verdicts'
+    'answers', 'closed', 'contents', 'copies', 'covers', 'figures', 'focus', 'folds', 'guesses', 'kernels', 'questions',
+    'saving', 'strips', 'tasks', 'tries', 'units', 'verdicts'
   ];
   const STYLE = new URL('course.css', HERE);
 
@@ -211,6 +211,7 @@
           parts.offerChecks(app);
           parts.offerGuesses(app);
           parts.dressFolds(app);
+          parts.coverOutputs(app);
           parts.showOthers(app);
         });
       }).observe(document.body, { childList: true, subtree: true, characterData: true });
