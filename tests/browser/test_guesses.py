@@ -140,8 +140,7 @@ def test_what_shows_a_number_that_waits_is_covered_until_it_is_guessed(lab, work
         nbformat.v4.new_markdown_cell("## 2. Another"),
         folded("Table: another", "print('next section')"),
     ]
-    for cell in cells[-3:]:
-        cell.metadata["tags"] = ["raises-exception"]
+    cells[-3].metadata["tags"] = ["raises-exception"]
     made = nbformat.v4.new_notebook(cells=cells)
     made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(made, workspace / "covered.ipynb")

@@ -24,7 +24,7 @@ const wordsOf = cell => {
   return waited.get(cell.model) ?? '';
 };
 
-const isFolded = ({ inputHidden, model }) => inputHidden || model.getMetadata('jupyter')?.source_hidden;
+const isFolded = ({ inputHidden, model }) => Boolean(inputHidden || model.getMetadata('jupyter')?.source_hidden);
 
 const isCard = data => Boolean(data[VIEW]) || String(data['text/html'] ?? '').includes('role="note"');
 
