@@ -294,6 +294,7 @@ for row, (knob, settings), color in zip(
     row[0].set(ylabel="test accuracy, %")
 for ax, title in zip(axes[2], prices, strict=True):
     ax.set(xlabel=f"{title}, times MyNet's")
+plots.legend(fig)  # before the names, since it moves what lies under it
 for row, (knob, settings) in zip(axes, KNOBS.items(), strict=True):
     for ax, price in zip(row, prices.values(), strict=True):
         named = {}
@@ -303,7 +304,6 @@ for row, (knob, settings) in zip(axes, KNOBS.items(), strict=True):
                 short = layers if knob == "fewer layers" else setting
                 named[short] = (price[name], mean[name])
         plots.scatter(ax, named, color="none")
-plots.legend(fig)
 plots.finish(
     fig,
     "Fewer kernels save parameters, MACs and time, and lose accuracy; smaller "

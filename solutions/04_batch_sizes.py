@@ -385,7 +385,6 @@ left.set(
 )
 plots.log_axis(left.xaxis, (125, 500, 2000))
 plots.log_axis(left.yaxis, (20_000, 40_000, 80_000, 160_000))
-plots.write_names(left, means)
 plots.band(
     right,
     raced,
@@ -397,6 +396,7 @@ right.set(xlabel="batch size", title="seconds to 86 % on this machine")
 right.set_ylim(bottom=0)
 plots.log_axis(right.xaxis, raced)
 plots.legend(fig)
+plots.write_names(left, means)  # last, since a legend moves what lies under it
 fastest = min(seconds, key=lambda size: seconds[size].mean())
 plots.finish(
     fig,

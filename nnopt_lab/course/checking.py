@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import torch
@@ -147,6 +148,9 @@ def compare(exercise: Exercise, cases: list[tuple], outcomes: list[Outcome]) -> 
         return Verdict("passed", credit=1.0)
     declared = Declared(exercise, cases)
     found = declared.index_of(outcomes)
+    if found is not None:
+        wrong = [i for i in range(failing, len(cases)) if _fault(exercise, cases[i], outcomes[i], wanted[i])]
+        failing = declared.most_telling(found, outcomes, wrong)
     pair = outcomes[failing].value, wanted[failing]
     shown = side_by_side(*pair, exercise.tolerance)
     listed = shown.summary and difference(*pair, exercise.tolerance, named=False)
@@ -222,6 +226,16 @@ class Declared:
         alike = partial(_alike, self.exercise)
         every = range(len(self._outcomes))
         return next((i for i in every if all(map(alike, outcomes, self._of(i)))), None)
+
+    def most_telling(self, found: int, outcomes: list[Outcome], wrong: list[int]) -> int:
+        """Of the wrong cases, the first that the fewest other wrong answers explain: there, all that is named shows."""
+        alike = partial(_alike, self.exercise)
+
+        def explains(i: int, case: int) -> bool:
+            return alike(outcomes[case], next(islice(self._of(i), case, None)))
+
+        rivals = [i for i in range(len(self._outcomes)) if i != found and explains(i, wrong[0])]
+        return min(wrong, key=lambda case: sum(explains(i, case) for i in rivals))
 
     def results(self) -> list[tuple[str, list]]:
         """The sentences and results of those that raise no error in any case."""

@@ -64,6 +64,21 @@ def test_a_known_wrong_answer_gets_its_own_sentence_only_if_it_behaves_so_on_all
     assert other.wrong_answer is None and other.mistake != "That is twice the number."
 
 
+def test_the_inputs_shown_are_some_that_only_the_named_mistake_explains():
+    largest = exercise(
+        lambda x: x.abs().max().round(),
+        lambda g: (10 * torch.randn(3, generator=g),),
+        wrong_answers=(
+            WrongAnswer(lambda x: x.abs().max().floor(), "not rounded"),
+            WrongAnswer(lambda x: x.max().floor(), "neither the magnitude nor rounded"),
+        ),
+    )
+    for start in range(0, 200, 20):
+        verdict = examine(largest, lambda x: x.max().floor(), seeds=range(start, start + 20))
+        shown = largest.generate(torch.Generator().manual_seed(start + verdict.case))[0]
+        assert verdict.mistake == "neither the magnitude nor rounded" and shown.abs().max() > shown.max()
+
+
 def test_no_known_wrong_answer_runs_twice_on_the_same_inputs():
     seen = []
 
