@@ -22,6 +22,7 @@ from nnopt_lab.course.spoken_errors import spoken_card
 from nnopt_lab.workbench.language import _
 
 COMMAND = "nnopt-lab:run-above-and-this"  # of the course's extension of JupyterLab
+FILLED, QUIET = f"color:#fff;background:{ACCENTS['neutral']}", "color:inherit;background:none"
 
 
 def load_ipython_extension(shell) -> None:
@@ -42,16 +43,16 @@ class SkippedCard(Card):
     needed: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
-        buttons = [_button(_("Run the cells above and this one"), {})]
+        buttons = [_button(_("Run the cells above and this one"), {}, QUIET if self.needed else FILLED)]
         if self.needed:
-            buttons.insert(0, _button(_("Run only what this cell needs"), {"cells": self.needed}))
+            buttons.insert(0, _button(_("Run only what this cell needs"), {"cells": self.needed}, FILLED))
         return super()._repr_html_().removesuffix("</div>") + " ".join(buttons) + "</div>"
 
 
-def _button(text: str, arguments: dict) -> str:
+def _button(text: str, arguments: dict, colors: str) -> str:
     style = (
-        f"margin:8px 0 2px;padding:4px 12px;border:0;border-radius:4px;cursor:pointer;color:#fff;"
-        f"background:{ACCENTS['neutral']};{FONT}"
+        f"margin:8px 0 2px;padding:3px 11px;border:1px solid {ACCENTS['neutral']};border-radius:4px;cursor:pointer;"
+        f"{colors};{FONT}"
     )
     given = html.escape(json.dumps(arguments))
     return (

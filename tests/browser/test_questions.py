@@ -149,3 +149,24 @@ def test_without_the_extensions_marks_the_kernels_own_buttons_answer(lab, notebo
     box.press("Enter")
     page.outputs("Right: 13.9").get_by_text(f'question("{NUMBER.id}", 13.9)').wait_for()
     assert read(workspace)["questions"][NUMBER.id]["passed"]
+
+
+@pytest.mark.parametrize(("asked", "field"), [(LETTER, "button[value=a]"), (NUMBER, "input")])
+def test_enter_on_a_question_leads_to_its_answer_and_not_into_its_code(lab, notebook, asked, field):
+    page = lab(notebook("enter.ipynb", *cells_of(asked)))
+    page.page.get_by_role("group", name="Your answer").locator(field).focus()
+    page.page.keyboard.press("Escape")
+    page.page.wait_for_function("document.activeElement.matches('.jp-CodeCell')")
+    page.page.keyboard.press("Enter")
+    page.page.wait_for_function(f"document.activeElement.matches('.nnopt-strip {field}')")
+    assert page.page.locator(".jp-CodeCell .cm-content").is_hidden()
+
+
+def test_the_keys_leave_an_answer_for_the_cell_that_the_contents_lead_to(lab):
+    page = lab("00_start_here.ipynb")
+    box = page.page.locator(".nnopt-strip input").first
+    box.fill("13.9")
+    box.press("Enter")
+    page.wait_until_idle()
+    page.page.locator(".jp-TableOfContents-tree .jp-tocItem-content", has_text="A bug hunt").click()
+    page.page.locator(".jp-Notebook .jp-Cell.jp-mod-active:focus", has_text="A bug hunt").wait_for()

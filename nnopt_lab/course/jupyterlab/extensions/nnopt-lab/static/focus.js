@@ -1,5 +1,5 @@
-// Where the keys go: Escape leaves what is under a cell's code, and after a press on a hint's button its text is read,
-// with the button of the next hint in sight.
+// Where the keys go: Enter leads to what a closed cell asks, Escape leaves what is under a cell's code, and after a press
+// on a hint's button its text is read, with the button of the next hint in sight.
 
 const CONTROLS = '.nnopt-strip, .jp-OutputArea', HELP = '.nnopt-help';
 
@@ -21,6 +21,29 @@ export const leaveOnEscape = app => {
     event.preventDefault();
     event.stopPropagation();
     leave(app, cell);
+  };
+  window.addEventListener('keydown', onkeydown, true);
+};
+
+const CLOSED = 'nnopt-closed', CHECKING = 'nnopt-checking';
+const FIELDS = ':scope > .nnopt-strip :is(button, input), .jp-OutputArea .nnopt-box :is(button, input)';
+
+// The buttons of a check stand under the code of its exercise.
+const fieldOf = cell => {
+  const asked = cell.classList.contains(CHECKING) ? cell.previousElementSibling : cell;
+  return [...(asked?.querySelectorAll(FIELDS) ?? [])].find(field => field.checkVisibility() && !field.disabled);
+};
+
+// Enter on a cell whose code is closed leads to what it asks, not into its code.
+export const enterField = () => {
+  const onkeydown = event => {
+    const { key, target, shiftKey, ctrlKey, metaKey, altKey, isComposing } = event;
+    if (key !== 'Enter' || shiftKey || ctrlKey || metaKey || altKey || isComposing) return;
+    const field = target.matches?.(`.jp-Cell.${CLOSED}`) && fieldOf(target);
+    if (!field) return;
+    event.preventDefault();
+    event.stopPropagation();
+    field.focus();
   };
   window.addEventListener('keydown', onkeydown, true);
 };

@@ -168,6 +168,7 @@
       parts.addCopyCommand(app);
       parts.passShortcuts(app);
       parts.leaveOnEscape(app);
+      parts.enterField();
       parts.noteHints();
       parts.followContents(app);
       parts.saveAfter(app, actions);
