@@ -1028,6 +1028,7 @@ reveal(
     "pictures). So the repeated epoch is the same one, bit for bit.",
 )
 
+
 # %% tags=["fold"]
 # Plot: the run with a killed process
 def timeline(said):
