@@ -120,7 +120,7 @@ def _commit(name: str, guess: float, unit: str) -> Card:
 
 
 def _fixed(name: str, entry: Prediction) -> Card:
-    fixed = _without_guess(entry)
+    fixed = _("Measured without a guess.")
     if entry.guess is not None:
         was = in_unit(entry.guess, entry.unit)
         fixed = _("The guess can't be changed any more; your guess was {guess}.", guess=was)

@@ -41,7 +41,9 @@ def waiting_box(name: str, unit: str, commit: Callable[[str], Card], measure: Ca
     row = number_row(_("Your guess"), _("Your guess: {name}", name=shown), _("Commit my guess"), translated(unit), read)
     skip = widgets.Button(description=_("Show without a guess"))
     skip.on_click(lambda _button: end_waiting(name))
-    row.children += (skip,)
+    skip_all = widgets.Button(description=_("Show all without guesses"))
+    skip_all.on_click(lambda _button: [end_waiting(other) for other in tuple(_waiting)])
+    row.children += (skip, skip_all)
     made = form([head, row, answer], Card(title, "neutral", (_("Waits for your guess: run this cell again."),)))
     made.noted = {COVERS: _("Hidden until you guess above.")}
     _waiting.setdefault(name, []).append(lambda: made.replace(measure()))

@@ -153,11 +153,12 @@ def test_what_shows_a_number_that_waits_is_covered_until_it_is_guessed(lab, work
     assert page.outputs("ZeroDivisionError").first.is_visible()
 
     def covered() -> list[bool]:
-        return [page.outputs(text).first.is_hidden() for text in ("own table", "plot", "claimed", "late table")]
+        return [page.outputs(text).first.is_hidden() for text in shown] + [texts.is_hidden()]
 
-    assert covered() == [True] * 4
+    shown, texts = ("own table", "plot", "claimed", "late table"), page.page.locator("p", has_text="it rises")
+    assert covered() == [True] * 5
     told = "Array.from(document.querySelectorAll('[data-covers]'), cell => getComputedStyle(cell, '::after').content)"
-    assert page.page.evaluate(told) == ['"Hidden until you guess above."'] * 2  # one for each group of neighbours
+    assert page.page.evaluate(told) == ['"Hidden until you guess above."']  # one for neighbours
     assert asked.get_by_text("guess at the measurement below").is_visible()
     assert page.page.get_by_role("textbox", name="Your guess").locator("visible=true").count() == 1
     page.save()
@@ -166,7 +167,7 @@ def test_what_shows_a_number_that_waits_is_covered_until_it_is_guessed(lab, work
     measured.get_by_role("button", name="Commit my guess").press("Enter")
     measured.get_by_text("You guessed 3×").locator("visible=true").wait_for()
     asked.get_by_text("your guess was 3×.").locator("visible=true").wait_for()
-    assert covered() == [False] * 4 and page.page.evaluate(told) == []
+    assert covered() == [False] * 5 and page.page.evaluate(told) == []
     assert read(workspace)["predictions"][NAME]["measured"] == 2 and page.errors == []
 
 

@@ -158,7 +158,7 @@ def test_a_box_left_alone_while_the_lesson_went_on_closes_with_the_measurement(n
     for _ in range(2):  # Run All, twice
         assert "2.0× (interval 1.9 to 2.1) · measured without a guess" in reveal(NAME, 2, 1.9, 2.1).lines
         assert repr(ledger()).startswith("No guesses yet.")
-    assert box.children[1].layout.display == "none" and "2.0× (interval 1.9 to 2.1) · measured" in answer.value
+    assert box.children[1].layout.display == "none" and "Measured without a guess." in answer.value
     assert box.children[0].value == f"<b>Already measured: {NAME}</b>"
     number.value = "2"
     button.click()
@@ -220,7 +220,7 @@ def test_after_a_measurement_without_a_guess_none_can_be_made(guess, noted):
     card = reveal(NAME, 2, because="It depends.")
     assert (card.title, card.lines) == (f"Measured: {NAME}", ("2 · measured without a guess", "It depends."))
     late = predict(NAME, guess, unit="×")  # a later kernel finds the measurement on record, too
-    assert late.title == f"Already measured: {NAME}" and late.lines == ("2× · measured without a guess",)
+    assert late.title == f"Already measured: {NAME}" and late.lines == ("Measured without a guess.",)
     assert noted()["guess"] is None and repr(ledger()).startswith("No guesses yet.")
 
 

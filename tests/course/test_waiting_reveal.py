@@ -37,7 +37,7 @@ def put_on_page(box) -> list[dict]:
 
 
 def parts(box):
-    """The number, the two buttons and the answer of a waiting measurement's box."""
+    """The number, the three buttons and the answer of a waiting measurement's box."""
     _, row, answer = box.children
     return row.children[0], *[part for part in row.children if isinstance(part, widgets.Button)], answer
 
@@ -54,7 +54,7 @@ def test_the_number_and_the_reason_are_shown_once_a_guess_is_committed_below(not
     asked = predict(NAME)
     box = reveal(NAME, 2.125, 1.9375, 2.5625, because="It depends.")
     forms = put_on_page(box)
-    number, commit, skip, answer = parts(box)
+    number, commit, skip, _, answer = parts(box)
     assert (commit.description, skip.description) == ("Commit my guess", "Show without a guess")
     assert VIEW in forms[0] and "It depends" not in everything(box) and noted()["measured"] is None
     number.value = "much"
@@ -98,11 +98,20 @@ def test_a_learner_can_see_the_number_without_a_guess(noted):
     asked = predict(NAME)
     box = reveal(NAME, 2)
     forms = put_on_page(box)
-    _, _, skip, _ = parts(box)
+    _, _, skip, *_ = parts(box)
     skip.click()
     assert "2× · measured without a guess" in forms[-1]["text/plain"] and noted()["measured"] == 2
     assert asked.children[1].layout.display == "none" and repr(ledger()).startswith("No guesses yet.")
     assert isinstance(reveal(NAME, 2), Card) and predict(NAME).title == f"Already measured: {NAME}"
+
+
+def test_all_numbers_that_wait_are_shown_at_once(noted):
+    forms = [put_on_page(box) for box in (reveal(NAME, 2), reveal("another", 3))]
+    box = reveal("a third", 4)
+    *_, skip_all, _ = parts(box)
+    skip_all.click()
+    assert ["measured without a guess" in shown[-1]["text/plain"] for shown in forms] == [True, True]
+    assert not any(map(waiting_reveal.is_waiting, (NAME, "another", "a third")))
 
 
 def test_a_guess_made_before_shows_the_card_at_once():

@@ -1,9 +1,11 @@
-// While a measurement waits for its guess (waiting_reveal.py), the folded cells below it show their number, too. What
-// they show, and what else its own cell shows, is covered. Only classes of cells change: nothing of it is saved.
+// While a measurement waits for its guess (waiting_reveal.py), the folded cells below it show its number, too, and the
+// text below a figure tells it. Both are covered, and what else its own cell shows. Only classes of cells change: nothing
+// of it is saved.
 
 const VIEW = 'application/vnd.jupyter.widget-view+json'; // a saved notebook has none, and no way to guess
 const WAITING = 'nnopt-waiting', COVERED = 'nnopt-covered'; // classes of cells
 const HEADING = /^#{1,6} /m, REVEALS = /\breveal\(/;
+const EXPLAINS = /^(What to see|看什么)/; // a text about the figure above it
 
 const waited = new WeakMap(); // the words of a cell that waited, kept while it runs again and has no outputs
 
@@ -49,13 +51,14 @@ const coverCells = cells => {
   let words = '', isToldAbove = false; // neighbours are told of once
   for (const cell of cells) {
     const { model } = cell, source = model.sharedModel.getSource();
-    if (model.type === 'markdown' && HEADING.test(source)) words = '';
+    const isText = model.type === 'markdown', explains = isText && isToldAbove && EXPLAINS.test(source);
+    if (isText && HEADING.test(source)) words = '';
     const own = model.type === 'code' ? wordsOf(cell) : '';
     words = own || words;
     const isCovered = Boolean(words) && model.type === 'code' && !own && isFolded(cell) && !REVEALS.test(source);
     const hides = (own || isCovered) && hasHidden(model, own);
-    mark(cell, Boolean(own), isCovered, hides && !isToldAbove ? words : '');
-    isToldAbove = hides || (isToldAbove && isCovered);
+    mark(cell, Boolean(own), isCovered || explains, hides && !isToldAbove ? words : '');
+    isToldAbove = hides || (isToldAbove && (isCovered || explains));
   }
 };
 
