@@ -86,7 +86,8 @@ def _measured(name: str, entry: Prediction, numbers: tuple[float, float, float],
         _boxes.pop(name).fix(_fixed(name, entry))
     shown, reason = translated(name), (translated(because),) if because else ()
     if entry.guess is None:
-        return Card(_("Measured: {name}", name=shown), "neutral", (_without_guess(entry), *reason))
+        unguessed = _("{measured} · measured without a guess", measured=_result(entry))
+        return Card(_("Measured: {name}", name=shown), "neutral", (unguessed, *reason))
     result = _result(entry)
     guessed = _("You guessed {guess}: {verdict}.", guess=in_unit(entry.guess, entry.unit), verdict=entry.verdict)
     title = _("Predicted and measured: {name}", name=shown)
@@ -125,10 +126,6 @@ def _fixed(name: str, entry: Prediction) -> Card:
         was = in_unit(entry.guess, entry.unit)
         fixed = _("The guess can't be changed any more; your guess was {guess}.", guess=was)
     return Card(_("Already measured: {name}", name=translated(name)), "quiet", (fixed,))
-
-
-def _without_guess(entry: Prediction) -> str:
-    return _("{measured} · measured without a guess", measured=_result(entry))
 
 
 def _result(entry: Prediction) -> str:

@@ -1,4 +1,4 @@
-"""A measurement that waits for its guess: until there is one, a box in the place of its card asks for it.
+"""A measurement that waits for its guess: until there is one, a box asks for it instead of its card.
 
 So running all cells spoils no guess. Until the measurement is shown, it is neither in an output nor on record.
 """
@@ -11,7 +11,7 @@ from nnopt_lab.workbench.language import _, translated
 
 COVERS = "nnopt_covers"  # in an output's metadata: what JupyterLab's extension shows instead of outputs with the number
 
-_waiting: dict[str, list[Callable[[], None]]] = {}  # by name: puts the card in the place of each box
+_waiting: dict[str, list[Callable[[], None]]] = {}  # by name: replaces each box by the card
 
 
 def waiting_box(name: str, unit: str, commit: Callable[[str], Card], measure: Callable[[], Card]):
