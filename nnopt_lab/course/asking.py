@@ -40,9 +40,8 @@ def guesses(names: list[str]) -> dict:
     Args:
         names: of the predictions.
     """
-    shown = [translated(name) for name in names]
-    asked = " ".join(_("Predict: {name}?", name=name) for name in shown)
-    return {"label": asked, "names": " · ".join(shown), "button": _("Make your guess"), **_code()}
+    asked = " ".join(_("Predict: {name}?", name=translated(name)) for name in names)
+    return {"label": asked, "button": _("Make your guess"), **_code()}
 
 
 def checks() -> dict:

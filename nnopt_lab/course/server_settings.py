@@ -29,5 +29,4 @@ def server_settings(workspace: Path, first: str) -> dict[str, dict[str, str]]:
         },
         "LabServerApp": {"extra_labextensions_path": str(LAB_EXTENSIONS)},
         "ContentsManager": {"pre_save_hook": "nnopt_lab.course.static_outputs.before_save"},
-        "FileContentsManager": {"post_save_hook": "nnopt_lab.course.saving.after_save"},
     }

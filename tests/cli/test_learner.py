@@ -208,11 +208,8 @@ def test_lab_opens_jupyterlab_in_the_workspace(nnopt, server, tmp_path, monkeypa
     assert command[:3] == [sys.executable, "-m", "jupyterlab"]
     assert {f"--ServerApp.root_dir={mine}", "--port=8123", "--ServerApp.port_retries=0"} <= set(command)
     assert "--LabApp.default_url=/lab/tree/course.md" in command and (mine / "course.md").is_file()
-    for trait, hook in (
-        ("ContentsManager.pre_save_hook", "nnopt_lab.course.static_outputs.before_save"),
-        ("FileContentsManager.post_save_hook", "nnopt_lab.course.saving.after_save"),
-    ):
-        assert f"--{trait}={hook}" in command and callable(pydoc.locate(hook))
+    hook = "nnopt_lab.course.static_outputs.before_save"
+    assert f"--ContentsManager.pre_save_hook={hook}" in command and callable(pydoc.locate(hook))
     (layout,) = [part.partition("=")[2] for part in command if part.startswith("--LabApp.workspaces_dir=")]
     assert Path(layout).is_relative_to(mine) and any(Path(layout).iterdir())
     assert ("--no-browser" in command) == (not browser)
