@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 from nnopt_lab.course import last_work, record
-from nnopt_lab.course.exercises import earned_points, lesson_points
+from nnopt_lab.course.exercises import earned_points, exercises, lesson_points, questions
 from nnopt_lab.course.ledger import ENOUGH, ledger_of
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.open_section import open_section, section_of
@@ -21,9 +21,10 @@ from nnopt_lab.course.workspace import NEW, NEWER, START_PAGE, UPDATED, edition_
 from nnopt_lab.workbench.language import _, continued, counted, labelled, translated
 
 BAR = 10  # characters, where a page can't draw bars
+ROUNDED = 5  # minutes
 
 
-@dataclass
+@dataclass(frozen=True)
 class Row:
     """A lesson of the workspace: its name, title, minutes, points earned and possible, summary and chapter."""
 
@@ -38,6 +39,13 @@ class Row:
     @property
     def is_done(self) -> bool:
         return self.earned == self.points
+
+    @property
+    def minutes_left(self) -> int:
+        """The minutes that the points not earned yet take."""
+        if self.is_done:
+            return 0
+        return max(ROUNDED, ROUNDED * round(self.minutes * (1 - self.earned / self.points) / ROUNDED))
 
 
 def write(folder: Path, news: list[tuple[str, str]] | None = None) -> Path:
@@ -105,7 +113,7 @@ def _rows(folder: Path, noted: dict) -> list[Row]:
 def _page(folder: Path, news: str) -> str:
     noted = record.read(folder)
     found = _rows(folder, noted)
-    current = _current(folder, found)
+    current = _current(folder, found, noted)
     guesses = ledger_of(noted)
     lines = [
         "# NNOpt Lab",
@@ -141,7 +149,7 @@ def _page(folder: Path, news: str) -> str:
 
 def _summary(found: list[Row]) -> str:
     earned, points = sum(row.earned for row in found), sum(row.points for row in found)
-    done, left = sum(row.is_done for row in found), sum(row.minutes for row in found if not row.is_done)
+    done, left = sum(row.is_done for row in found), sum(row.minutes_left for row in found)
     so_far = {"earned": earned, "points": points, "done": done, "count": len(found), "time": _hours(left)}
     if not earned:
         return _("{count} lessons · {points} points · about {time}. Each lesson stands alone.", **so_far)
@@ -169,8 +177,15 @@ def _table_row(row: Row, is_current: bool) -> str:
         title += f"<br><small>{html.escape(row.summary)}</small>"
     bar = _bar(row.earned, row.points)
     earned = _("{earned} of {points}", earned=row.earned, points=row.points)
-    minutes = _("{minutes} min", minutes=row.minutes)
-    return f"| {mark} | {title} | {bar} | {earned} | {minutes} |"
+    return f"| {mark} | {title} | {bar} | {earned} | {_minutes(row)} |"
+
+
+def _minutes(row: Row) -> str:
+    if row.is_done:
+        return ""
+    if row.earned:
+        return _("{minutes} min left", minutes=row.minutes_left)
+    return _("{minutes} min", minutes=row.minutes)
 
 
 def _mark(kind: str, sign: str) -> str:
@@ -185,18 +200,28 @@ def _bar(earned: int, points: int) -> str:
     return f'<progress{done} max="{max(points, 1)}" value="{earned if points else 1}">{as_text}</progress>'
 
 
-def _current(folder: Path, found: list[Row]) -> Row | None:
+def _current(folder: Path, found: list[Row], noted: dict) -> Row | None:
     """The lesson that was worked on last, or if it is complete, the next one that is not.
 
-    A save tells it only where nothing else does, since JupyterLab saves lessons long after they were left.
+    One of which all cells ran at once, without an answer, counts only after those that were worked on. A save tells
+    when a lesson was worked on only where nothing else does, since JupyterLab saves lessons long after they were left.
     """
-    noted = last_work.times(folder)
-    times = {row.name: noted.get(row.name, 0) for row in found}
+    times = last_work.times(folder)
+    times = {row: times.get(row.name, 0) for row in found}
     if not any(times.values()):
-        times = {row.name: _saved(folder, row.name) for row in found}
-    last = max((row for row in found if times[row.name]), key=lambda row: times[row.name], default=None)
+        times = {row: _saved(folder, row.name) for row in found}
+    begun = {row: bool(last_work.place(folder, row.name)) or _is_answered(noted, row.name) for row in found}
+    last = max(filter(times.get, found), key=lambda row: (begun[row], times[row]), default=None)
     begin = found.index(last) if last else 0
     return next((row for row in (*found[begin:], *found[:begin]) if not row.is_done), None)
+
+
+def _is_answered(noted: dict, lesson: str) -> bool:
+    """Whether a lesson has an answer, right or wrong, or a guess."""
+    tried = [noted["exercises"].get(id) for id in exercises(lesson)]
+    tried += [noted["questions"].get(id) for id in questions(lesson)]
+    guesses = (made["guess"] for made in noted["predictions"].values() if made["lesson"] == lesson)
+    return any(entry and entry["attempts"] for entry in tried) or any(guess is not None for guess in guesses)
 
 
 def _saved(folder: Path, lesson: str) -> float:
@@ -209,7 +234,7 @@ def _saved(folder: Path, lesson: str) -> float:
 def next_step(folder: Path) -> tuple[str, str] | None:
     """The lesson to go on with, and the heading of the section, "" if unknown; None after the last lesson."""
     noted = record.read(folder)
-    row = _current(folder, _rows(folder, noted))
+    row = _current(folder, _rows(folder, noted), noted)
     if row is None:
         return None
     copy = edition_folder(folder) / f"{row.name}.ipynb"
@@ -270,4 +295,4 @@ def _titled(name: str) -> str:
 def _hours(minutes: int) -> str:
     if minutes < 90:
         return counted(minutes, "{count} minute", "{count} minutes")
-    return _("{hours} hours", hours=f"{minutes / 60:.0f}")
+    return _("{hours} hours", hours=f"{round(minutes / 30) / 2:g}")

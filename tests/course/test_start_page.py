@@ -66,7 +66,26 @@ def test_points_before_the_first_complete_lesson_count_no_complete_ones(mine):
     pass_all(mine, "00_start_here", but=next(iter(exercises("00_start_here"))))
     write(mine)
     (summary,) = (line for line in page(mine).splitlines() if " points · " in line)
-    assert " complete" not in summary and re.fullmatch(r"\d+ of \d+ points · about \d+ hours left", summary)
+    assert " complete" not in summary and re.fullmatch(r"\d+ of \d+ points · about [\d.]+ hours left", summary)
+
+
+def test_the_time_that_is_left_follows_the_points_in_each_lesson_and_in_all(mine):
+    def hours() -> float:
+        return float(re.search(r"about ([\d.]+) hours", page(mine))[1])
+
+    def minutes(lesson: str) -> str:
+        return table(mine)[SHIPPED.index(lesson)][4]
+
+    before, whole = hours(), lessons()["01_pruning"].minutes
+    for id, item in exercises("01_pruning").items():
+        note_attempt("exercises", id, True, item.points)
+    write(mine)
+    left = int(minutes("01_pruning").removesuffix(" min left"))
+    assert 0 < left < whole / 2 and before - 1.5 < hours() < before
+    pass_all(mine, "01_pruning")
+    write(mine)
+    assert minutes("01_pruning") == "" and hours() == before - whole / 60
+    assert minutes("02_convolutions") == f"{lessons()['02_convolutions'].minutes} min"
 
 
 def test_the_lessons_are_in_groups_by_the_articles_chapters(mine):
@@ -133,6 +152,21 @@ def test_it_goes_on_where_the_last_check_answer_or_guess_was_even_if_it_is_not_s
     work_on(mine, "03_learning_rates", 2_000_000_000)
     write(mine)
     assert goes_on() == "02_convolutions", "a save may come long after the lesson was left"
+
+
+def test_a_lesson_with_answers_comes_before_one_whose_cells_all_ran_at_once(mine):
+    def goes_on() -> str:
+        (line,) = (line for line in page(mine).splitlines() if line.startswith("> **"))
+        return re.search(r"\]\(([^.]+)\.ipynb", line)[1]
+
+    last_work.note(mine, "02_convolutions", "")
+    follow(mine, "01_pruning", "")  # such a run has no place
+    assert goes_on() == "01_pruning"
+    note_attempt("questions", next(iter(questions("02_convolutions"))), False, 1)
+    follow(mine, "01_pruning", "")
+    assert goes_on() == "02_convolutions"
+    follow(mine, "01_pruning", nbformat.read(mine / "01_pruning.ipynb", 4).cells[-1].id)
+    assert goes_on() == "01_pruning", "a cell was run by itself"
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"01_pruning": []}', '{"01_pruning": NaN}', "\x00", '{"gone": 9e9}'])
