@@ -10,6 +10,11 @@ from nnopt_lab.course.lesson_files import paths, read_notebook
 from nnopt_lab.course.static_outputs import VIEW, make_static
 
 DOCUMENTED = ("nnopt_lab.techniques", "nnopt_lab.workbench")  # packages whose modules have a page
+PERSONAL = ("ledger()", "progress()")  # cells that show a learner's own guesses and points
+IN_THE_BOOK = {  # a reader runs no cell
+    "Run this cell to guess.": "In the notebook, you guess here.",
+    "(run this cell to move the controls)": "(the notebook has controls)",
+}
 
 
 def page(lesson: str, links: str = "") -> NotebookNode:
@@ -30,7 +35,7 @@ def page(lesson: str, links: str = "") -> NotebookNode:
         )
     notebook = read_notebook(solved)
     stubs = _stubs(read_notebook(blank)) if blank.is_file() else {}
-    _without_widgets(notebook)
+    _make_readable(notebook)
     cells = []
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -45,13 +50,23 @@ def page(lesson: str, links: str = "") -> NotebookNode:
     return notebook
 
 
-def _without_widgets(notebook: NotebookNode) -> None:
-    """Show what a widget has stored for readers without a kernel: a picture, HTML or text."""
+def _make_readable(notebook: NotebookNode) -> None:
+    """Leave out what needs a learner, and show what a widget has stored for readers without a kernel."""
     make_static(notebook)
     notebook.metadata.pop("widgets", None)
+    notebook.cells = [cell for cell in notebook.cells if cell.source not in PERSONAL]
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
-            output.get("data", {}).pop(VIEW, None)
+            data = output.get("data", {})
+            data.pop(VIEW, None)
+            if "text/html" in data:
+                data["text/html"] = _for_a_reader(data["text/html"])
+
+
+def _for_a_reader(html: str) -> str:
+    for there, here in IN_THE_BOOK.items():
+        html = html.replace(there, here)
+    return html
 
 
 def library_modules(notebook: NotebookNode) -> list[str]:

@@ -53,7 +53,7 @@ SETTINGS = {
     "html_math_renderer": "mathml",
     "html_static_path": [str(STATIC), str(FIGURES)],
     "html_css_files": ["book.css"],
-    "html_js_files": [(FIGURES.name, {"defer": "defer"})],
+    "html_js_files": [(name, {"defer": "defer"}) for name in (FIGURES.name, "search.js")],
     "html_favicon": str(STATIC / "favicon.svg"),
     "html_context": {"default_mode": "auto"},
     "html_copy_source": False,

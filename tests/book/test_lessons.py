@@ -113,6 +113,19 @@ def test_a_widget_is_shown_in_the_form_that_needs_no_kernel(lesson):
     assert all(output.data["text/plain"] == "A slider" for output in shown)
 
 
+def test_nothing_asks_the_reader_to_run_a_cell_or_shows_the_builder_s_points():
+    solved, page = lesson_files.read_notebook(lesson_files.paths("01_pruning")[True]), lessons.page("01_pruning")
+    for there, here in lessons.IN_THE_BOOK.items():
+        assert there in html_of(solved), "the lessons use other words now"
+        assert there not in html_of(page) and here in html_of(page)
+    assert not {cell.source for cell in page.cells} & set(lessons.PERSONAL)
+
+
+def html_of(notebook):
+    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
+    return "".join(output.get("data", {}).get("text/html", "") for output in outputs)
+
+
 @pytest.mark.parametrize("name", lesson_names())
 def test_no_answer_of_a_shipped_lesson_is_open(name):
     notebook = lessons.page(name)

@@ -139,8 +139,10 @@ def test_a_solution_is_folded_until_it_is_wanted(opened):
     fold = page.locator("details", has_text="Show the solution").first
     code = fold.get_by_text("weight.abs().sum", exact=False).first
     assert not code.is_visible()
+    place = fold.locator("summary p:visible").bounding_box()["x"]
     fold.locator("summary").click()
     assert code.is_visible()
+    assert fold.locator("summary p:visible").bounding_box()["x"] == place, "its label does not jump"
 
 
 def test_the_start_page_leads_to_every_lesson_and_the_code_to_the_library(opened):
@@ -159,6 +161,8 @@ def test_the_search_finds_a_lesson(opened):
     page.locator("#search-results li a").first.wait_for()
     found = page.locator("#search-results li a").evaluate_all("links => links.map(link => link.href)")
     assert any("lessons/09_distillation" in address for address in found)
+    quoted = page.locator("#search-results li", has_text="one’s outputs").locator(".context").first
+    assert "Distillation" in quoted.inner_text() and "System Settings" not in quoted.inner_text()
 
 
 def contrast(one: str, other: str) -> float:
