@@ -4,10 +4,9 @@
 # A trained network has far more weights than it needs. In this lesson you will
 #
 # - score weights and filters by importance, and remove the least important weights step by step;
-# - remove nine tenths of the weights at a cost of less than one percentage point of accuracy, and see random pruning
-#   fail at the same size;
-# - find out why the pruned network is *not* faster, and what would make it faster;
-# - remove whole filters, and measure at least twice the speed.
+# - remove nine tenths of the weights, measure what that costs, and see random pruning fail at the same size;
+# - find out whether the pruned network is faster, and what would make it faster;
+# - remove whole filters, and measure how much time that saves.
 #
 # The lesson takes about an hour and stands alone: you only need Python and the basics of PyTorch. *The article* is the
 # tutorial that this course grew out of, and `MyNet` is its network. A trained `MyNet` ships with the course. *The
@@ -726,7 +725,7 @@ choice = "b"
 question("pruning.masks_and_time", choice)
 
 # %% [markdown]
-# Zeros do save time with a kernel that is made for them. The format *compressed sparse rows* (CSR) stores each nonzero
+# There are kernels that are made for zeros. The format *compressed sparse rows* (CSR) stores each nonzero
 # weight with the number of its column. Its kernel skips the zeros, but it has to look up every index. How much faster
 # is it? Here is the first linear layer alone, at two sparsities:
 

@@ -180,10 +180,11 @@ claim(
     measure.parameters(dense.features[3]).total == 4_640,
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # "Fewer layers, fewer parameters" is true of the convolutions and false of the network. Size and work are two different
 # things, and removing one layer can make the next one larger.
-#
+
+# %% [markdown]
 # ## 2. What each knob saves
 #
 # Below, you turn each knob alone. Every network was trained from scratch with the same recipe: four epochs (passes

@@ -846,7 +846,7 @@ reveal(
     "remove.",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # Random sizes do worse with every seed, by about 0.9 points on average. What counts for the noise is the mean of $1/B$,
 # and for sizes from 16 to 112 it equals that of a fixed batch of about 49. At this learning rate, which is high for the
 # end of training (the next section lowers it and gains 2 points), more noise costs accuracy. Whether random sizes would

@@ -113,11 +113,11 @@ reveal(
 )
 
 # %% [markdown]
-# Many networks are less forgiving. The next cell makes a copy that computes **the same function, bit for bit**, and yet
-# suffers badly from rounding. Each channel between two layers is multiplied by a power of two in the layer that writes
-# it, and divided by the same power in the layer that reads it. ReLU and pooling pass a positive factor through, and a
-# power of two causes no rounding. Trained networks often look like this, above all after their batch norms have been
-# *folded*: a batch norm multiplies each channel by a factor, and folding multiplies that factor into the weights.
+# The next cell makes a copy that computes **the same function, bit for bit**, and yet suffers badly from rounding. Each
+# channel between two layers is multiplied by a power of two in the layer that writes it, and divided by the same power
+# in the layer that reads it. ReLU and pooling pass a positive factor through, and a power of two causes no rounding.
+# Trained networks often look like this, above all after their batch norms have been *folded*: a batch norm multiplies
+# each channel by a factor, and folding multiplies that factor into the weights.
 
 # %%
 badly_scaled = copy.deepcopy(start)
@@ -136,9 +136,9 @@ predict("accuracy of the badly scaled copy at 6 bits, one grid per tensor", unit
 
 # %% [markdown]
 # **Cross-layer equalisation** ([Nagel et al. 2019](https://arxiv.org/abs/1906.04721), section 4.1) undoes such scaling.
-# Let $r_1$ be the largest magnitude of channel $i$'s weights in the layer that writes it, and $r_2$ in the layer that
-# reads it. Divide the channel's weights in the first layer by $s_i = \sqrt{r_1/r_2}$, and multiply those in the second
-# by it. Then both reach up to $\sqrt{r_1 r_2}$, and the function is unchanged.
+# Let $r_1$ be the largest magnitude of the weights of channel $i$ in the layer that writes it, and $r_2$ in the layer
+# that reads it. Divide the channel's weights in the first layer by $s_i = \sqrt{r_1/r_2}$, and multiply those in the
+# second by it. Then both reach up to $\sqrt{r_1 r_2}$, and the function is unchanged.
 #
 # **Exercise (3 points).** Equalise the weights of two linear layers, of which the second reads what the first writes.
 
@@ -446,7 +446,7 @@ plots.finish(
     "2; the enlarged panel ends at 3 bits.",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # What to see: down to 4 bits every method stays close to the float network (dashed), and at 2 bits they are far apart
 # (left). At 3 bits (right), equalisation and AdaRound are above rounding to nearest.
 #
@@ -764,7 +764,7 @@ plots.finish(
     "bits, binary lowest.",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # What to see: on the left, 8, 4 and 3 bits with learned steps (violet) are as good as float (dashed), and 2 bits are
 # close. On the right, enlarged, ternary weights are between 4 and 2 bits, and binary ones are lowest.
 #

@@ -9,7 +9,7 @@
 # - see what a teacher knows that labels do not say, and soften its outputs with a temperature;
 # - implement Hinton's loss, and find out what its factor T² is for;
 # - train a small network on your machine with labels, with a teacher, and with a teacher but no labels at all;
-# - distinguish a gain from luck, and meet a case where no gain can be shown;
+# - distinguish a gain from luck;
 # - try the variants: decoupled targets, hints, attention, teachers of other sizes, and distillation into pruned or
 #   quantised networks.
 #
@@ -100,7 +100,7 @@ reveal(
     "those are what processors do best.",
 )
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output", "tells"]
 table
 
 # %% tags=["fold"]
@@ -560,11 +560,12 @@ claim(
     on_its_own > small["1,000 labels"].accuracy + 20,
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # From the first student to the second, only the targets change; from the second to the third, only the pictures. On the
 # *same* pictures the teacher helps by a few points at most. On *other* pictures the same teacher helps by more than
 # ten. (This is one seed, so the intervals cover only the choice of test pictures.)
-#
+
+# %% [markdown]
 # ## 5. Did it help?
 #
 # Train a network twice with different seeds, and you get two accuracies. In this lesson they differ by a few tenths of
@@ -690,10 +691,10 @@ reveal(
     "there is little to gain, and three seeds cannot show a part of so little.",
 )
 
-# %%
+# %% tags=["tells"]
 show_gains(clothes["accuracy"], teacher=clothes["teacher"])
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # So the right answer here is: *no gain that the data can show*. The mean is 0.1 points higher, the interval goes from
 # −0.4 to +0.6, and label smoothing, which knows nothing, does just as well. This does not prove that there is no gain.
 # It says that the gain is smaller than about 0.6 points, or that you need more seeds.
@@ -1061,7 +1062,7 @@ reveal(
     "neither size nor soft targets, but pictures.",
 )
 
-# %%
+# %% tags=["tells"]
 show_gains(table, control="views, labels")
 
 # %% tags=["fold"]
@@ -1135,7 +1136,7 @@ claim(
     by_pictures["teacher"] - mean["own, labels"] > 10,
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # Four results:
 #
 # - **On the 9,000 pictures as they are**, the teacher gains 4.3 points, and the gain is shown. The student memorises
@@ -1324,7 +1325,7 @@ plots.finish(
 # What to see: each dot is one seed. In the lower row (2 bits on the left, half of the channels on the right), orange,
 # the teacher on new pictures, is ahead.
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # Each of the four ways wins back nearly all of what compression lost, in one pass. On the views, no teacher is shown to
 # be better than the labels, and for the pruned network the large teacher is worse by half a point. The network's own
 # uncompressed version, the usual teacher in papers on compression, shows no gain for any compressed network.

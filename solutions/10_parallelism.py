@@ -8,7 +8,7 @@
 # - serve several requests at once, and let other processes read pictures while the network computes;
 # - train one network in two processes, check that they get the same gradient as a single process, and find out whether
 #   they are faster;
-# - kill one of the two processes during training, and lose nothing;
+# - kill one of the two processes during training, and go on from a checkpoint;
 # - halve what a process holds in memory, and learn when to split a network, and how.
 #
 # The lesson takes about an hour and stands alone. In the article that this course grew out of, "parallel" is the line
@@ -828,7 +828,7 @@ plots.finish(
     measured="x",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # What to see: if two cores are free, both two threads (blue) and two processes (green) take less time than one thread
 # (grey). The gold bar is the exchange by itself; in the green bar, part of it is hidden behind the backward pass.
 #

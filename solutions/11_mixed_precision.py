@@ -13,10 +13,11 @@
 #
 # The lesson takes about an hour and stands alone.
 #
-# A floating-point number is ±1.*something* · 2^*exponent*, and the bits of the *something* are its **mantissa**. A
-# number that is too large for a format **overflows** to infinity, and one that is too small **underflows** to zero. The
-# formats are float32, **tf32** (only inside NVIDIA GPUs), **bf16** (bfloat16), **fp16** (float16, "half"), and two with
-# eight bits, both called **fp8**. Accuracy is in percent, and differences of accuracy are in percentage *points*.
+# A floating-point number is $\pm 1.\text{something} \cdot 2^\text{exponent}$, and the bits of the *something* are its
+# **mantissa**. A number that is too large for a format **overflows** to infinity, and one that is too small
+# **underflows** to zero. The formats are float32, **tf32** (only inside NVIDIA GPUs), **bf16** (bfloat16), **fp16**
+# (float16, "half"), and two with eight bits, both called **fp8**. Accuracy is in percent, and differences of accuracy
+# are in percentage *points*.
 
 # %% tags=["fold", "side-by-side"]
 # Imports: where the names of this lesson come from
@@ -347,11 +348,12 @@ claim(
     0.88 < right["float32"].float().mean() < 0.90,
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # For *inference*, then, a few bits are plenty. Training is harder. It adds small numbers to large ones thousands of
 # times, and it computes with numbers of very different magnitudes. The first problem comes next, the second in
 # section 5.
-#
+
+# %% [markdown]
 # ## 3. Sums
 #
 # Add 0.001 ten thousand times. In float32 the result is 10.0004. What is it in bf16, if every partial sum is rounded to
@@ -916,8 +918,7 @@ plots.finish(
 # enough. `MyNet` is trained from scratch for 100 steps of SGD with a one-cycle learning rate (which rises to a peak and
 # falls to almost zero), with three seeds. The result is recorded (`nnopt record precision_shrunk`).
 #
-# With gradients a million times smaller ($k = 20$), what accuracy does fp16 reach without a scaler? (Guessing gives
-# 10 %.)
+# With gradients a million times smaller ($k = 20$), what accuracy does fp16 reach without a scaler?
 
 # %%
 predict("fp16 without a scaler, gradients a million times smaller", unit="%")
@@ -1629,7 +1630,7 @@ claim(
     all(abs(mean) < 0.2 for mean, _, _ in behind.values()),
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # The means are less than 0.2 points from float32's, and five pairs show no difference for any mixture. If there is one,
 # it is smaller than about 0.6 points. Even weights *stored* in bf16 do well here, since most of this training uses
 # large learning rates; section 6 showed when they fail. Once nothing underflows and no update gets lost, choose formats

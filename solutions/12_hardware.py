@@ -979,12 +979,12 @@ def two_of_four(weight):
 # %%
 check("hardware.two_of_four", two_of_four)
 
-# %% question="hardware.two_four_bytes"
+# %% question="hardware.zeros_at_random"
 answer = None
 ### BEGIN SOLUTION
-answer = 56.25
+answer = 68.75
 ### END SOLUTION
-question("hardware.two_four_bytes", answer)
+question("hardware.zeros_at_random", answer)
 
 # %% [markdown]
 # Does this processor have a kernel for the pattern? And how much accuracy does the network lose if its first linear

@@ -226,7 +226,7 @@ reveal(
 )
 
 # %% [markdown]
-# Two timings are enough to recognise a launch-bound program.
+# Two timings are enough to tell whether a program is launch-bound.
 #
 # **Exercise (2 points).** From the times of two batch sizes, compute which share of the *smaller* batch's time grows
 # with the number of pictures. Assume that a batch takes a fixed time, plus the same time for each picture.
@@ -322,7 +322,7 @@ claim(
     where=not_live,
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # So the first optimisation of inference on a card is free: **use larger batches** until the time starts to grow. (In
 # training, a larger batch also changes what the network learns.)
 

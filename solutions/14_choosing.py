@@ -546,7 +546,7 @@ plots.finish(
     "with fine-tuning lead by far.",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # What to see: a dot is one training run, and the short line is the mean of an order. Three orders end close together at
 # the right, not far from the original, and the other three far to their left.
 #
@@ -953,7 +953,7 @@ for name, row in final.items():
 heads = ["network\nengine", "times as fast", "test accuracy", "file", "techniques"]
 display(Table(rows, heads))
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # What to see: on the left, the blue curves (search) rise above the dashed line (manual tuning) at once, and the orange
 # ones (random search) later or never. On the right, the winners of both are about equally fast.
 #
@@ -1159,7 +1159,7 @@ for name, row in resnet["final"].items():
 heads = ["network", "times as fast", "95 % interval", "test accuracy"]
 display(Table(rows, heads))
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # What to see: networks above the dashed line keep the limit, and of these the one furthest to the right wins. It is one
 # of the search's, in blue, and all of random search's, in red, are below the line.
 #

@@ -141,10 +141,10 @@ reveal(
     "out where this network's time goes.",
 )
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output", "tells"]
 board
 
-# %%
+# %% tags=["tells"]
 board.plot()
 
 # %% [markdown]

@@ -15,6 +15,7 @@ from nnopt_lab.course.cell_roles import (
     depends_on_the_machine,
     is_folded,
     only_guesses,
+    reveals,
     shows_progress,
 )
 from nnopt_lab.course.exercises import Question, cell_id, exercises, questions
@@ -23,13 +24,14 @@ from nnopt_lab.course.runner import run_notebook
 from nnopt_lab.course.static_outputs import make_static
 from nnopt_lab.course.stored_outputs import fault, seal
 from nnopt_lab.course.timing_claims import check_claims
+from nnopt_lab.course.waiting_reveal import COVERS, covers
 from nnopt_lab.course.workspace import write_atomically
 from nnopt_lab.workbench.paths import root
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 ANNOUNCED = re.compile(r"\*\*Exercise \(([^)]*)\)")
 KEPT_METADATA = ("exercise", "question", "tags")
-COMPARED_METADATA = (*KEPT_METADATA, "jupyter", ASKS, CHECKS, GUESSES)
+COMPARED_METADATA = (*KEPT_METADATA, "jupyter", ASKS, CHECKS, COVERS, GUESSES)
 FENCE = re.compile(r" *(?:> *)*(?P<marks>`{3,}|~{3,})(?P<after>.*)")
 LANGUAGE = re.compile(r"[\w.+#-]*")
 VARIES = "nbval-ignore-output"
@@ -169,7 +171,7 @@ def out_of_step(lesson: str) -> dict[Path, str]:
 
 
 def _derived(text: str, metadata: dict, where: str) -> dict:
-    """The metadata derived from a code cell: whether it is folded, what it asks to guess, whether its output varies."""
+    """The metadata derived from a code cell: whether it is folded, asks for guesses, reveals one, and varies."""
     derived = {}
     try:
         if is_folded(text, metadata):
@@ -182,6 +184,8 @@ def _derived(text: str, metadata: dict, where: str) -> dict:
     tags = metadata.get("tags", [])
     if names := only_guesses(text):
         derived[GUESSES] = guesses(names)
+    if reveals(text):
+        derived[COVERS] = covers()
     if depends_on_the_machine(text) and VARIES not in tags:
         derived["tags"] = [*tags, VARIES]
     return derived

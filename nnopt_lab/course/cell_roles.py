@@ -66,6 +66,11 @@ def depends_on_the_machine(source: str) -> bool:
     return any(keyword.arg == "where" for call in claims_in(source) for keyword in call.keywords)
 
 
+def reveals(source: str) -> bool:
+    """Whether a cell measures what was guessed."""
+    return bool(_named(source, "reveal"))
+
+
 def only_guesses(source: str) -> list[str]:
     """The names of the guesses that a cell asks for, if that is all that it does, else none."""
     calls = [s.value.args for s in _statements(source) if _calls(s, "predict")]

@@ -9,7 +9,7 @@ from nnopt_lab.course.boxes import alert, form, number_row
 from nnopt_lab.course.cards import FONT, Card, badge, inline
 from nnopt_lab.workbench.language import _, translated
 
-COVERS = "nnopt_covers"  # in an output's metadata: what JupyterLab's extension shows instead of outputs with the number
+COVERS = "nnopt_covers"  # key of an output's metadata, and of a cell's until it has run: the words of `covers`
 
 _waiting: dict[str, list[Callable[[], None]]] = {}  # by name: replaces each box by the card
 
@@ -45,9 +45,14 @@ def waiting_box(name: str, unit: str, commit: Callable[[str], Card], measure: Ca
     skip_all.on_click(lambda _button: [end_waiting(other) for other in tuple(_waiting)])
     row.children += (skip, skip_all)
     made = form([head, row, answer], Card(title, "neutral", (_("Waits for your guess: run this cell again."),)))
-    made.noted = {COVERS: _("Hidden until you guess above.")}
+    made.noted = {COVERS: covers()}
     _waiting.setdefault(name, []).append(lambda: made.replace(measure()))
     return made
+
+
+def covers() -> str:
+    """What JupyterLab's extension shows in the place of what tells a number that is still to be guessed."""
+    return _("Hidden until you guess above.")
 
 
 def is_waiting(name: str) -> bool:

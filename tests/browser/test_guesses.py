@@ -4,6 +4,7 @@ import nbformat
 
 from nnopt_lab.course.asking import GUESSES, guesses
 from nnopt_lab.course.record import FILE, read
+from nnopt_lab.course.waiting_reveal import COVERS, covers
 from tests.browser.lab_page import write_notebook
 
 NAME = "speed-up from a test"
@@ -122,6 +123,9 @@ def test_after_all_cells_ran_a_number_is_hidden_until_it_is_guessed_or_shown_wit
     assert page.errors == []
 
 
+TELLS = {"tags": ["tells"]}
+
+
 def folded(label: str, code: str):
     return nbformat.v4.new_code_cell(f"# {label}\n{code}", metadata={"jupyter": {"source_hidden": True}})
 
@@ -136,15 +140,23 @@ def test_what_shows_a_number_that_waits_is_covered_until_it_is_guessed(lab, work
         nbformat.v4.new_markdown_cell("What to see: it rises."),
         folded("Table: speed-up", "print('late table')"),
         nbformat.v4.new_code_cell("print('open cell')"),
+        nbformat.v4.new_code_cell("print('open table')", metadata=TELLS),
+        nbformat.v4.new_markdown_cell("It fell.\n\nBy a half.", metadata=TELLS),
         folded("Numbers: broken", "1 / 0"),
         nbformat.v4.new_markdown_cell("## 2. Another"),
         folded("Table: another", "print('next section')"),
     ]
+    cells[1].metadata[COVERS] = covers()
     cells[-3].metadata["tags"] = ["raises-exception"]
     made = nbformat.v4.new_notebook(cells=cells)
     made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(made, workspace / "covered.ipynb")
     page = lab("covered.ipynb")
+    texts = [page.page.locator("p", has_text=text) for text in ("it rises", "It fell", "By a half")]
+    told = "Array.from(document.querySelectorAll('[data-covers]'), cell => getComputedStyle(cell, '::after').content)"
+    page.page.locator("[data-covers]").first.wait_for()
+    assert all(text.count() and text.is_hidden() for text in texts)  # before anything has run
+    assert page.page.evaluate(told) == ['"Hidden until you guess above."'] * 2
     page.run_all()
     asked, measured = page.page.locator(".jp-CodeCell").all()[:2]
     measured.get_by_text("The number is hidden until you guess it.").wait_for()
@@ -153,12 +165,11 @@ def test_what_shows_a_number_that_waits_is_covered_until_it_is_guessed(lab, work
     assert page.outputs("ZeroDivisionError").first.is_visible()
 
     def covered() -> list[bool]:
-        return [page.outputs(text).first.is_hidden() for text in shown] + [texts.is_hidden()]
+        return [page.outputs(text).first.is_hidden() for text in shown] + [text.is_hidden() for text in texts]
 
-    shown, texts = ("own table", "plot", "claimed", "late table"), page.page.locator("p", has_text="it rises")
-    assert covered() == [True] * 5
-    told = "Array.from(document.querySelectorAll('[data-covers]'), cell => getComputedStyle(cell, '::after').content)"
-    assert page.page.evaluate(told) == ['"Hidden until you guess above."']  # one for neighbours
+    shown = ("own table", "plot", "claimed", "late table", "open table")
+    assert covered() == [True] * 8
+    assert page.page.evaluate(told) == ['"Hidden until you guess above."'] * 2  # one for neighbours
     assert asked.get_by_text("guess at the measurement below").is_visible()
     assert page.page.get_by_role("textbox", name="Your guess").locator("visible=true").count() == 1
     page.save()
@@ -167,7 +178,7 @@ def test_what_shows_a_number_that_waits_is_covered_until_it_is_guessed(lab, work
     measured.get_by_role("button", name="Commit my guess").press("Enter")
     measured.get_by_text("You guessed 3×").locator("visible=true").wait_for()
     asked.get_by_text("your guess was 3×.").locator("visible=true").wait_for()
-    assert covered() == [False] * 5 and page.page.evaluate(told) == []
+    assert covered() == [False] * 8 and page.page.evaluate(told) == []
     assert read(workspace)["predictions"][NAME]["measured"] == 2 and page.errors == []
 
 

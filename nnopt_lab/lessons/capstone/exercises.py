@@ -375,7 +375,7 @@ question(
     "capstone.slow_int4",
     points=1,
     text="On x86 processors, our small network is about as fast as the baseline or slower, although it does less than a "
-    "seventh of the multiplications. With its weights in float32, the same network is two to three times as fast. Why?",
+    "seventh of the multiplications. With its weights in float32, the same network is faster. Why?",
     choices={
         "a": "Its weights are converted to float32 every time it runs, and the engine's fastest convolutions need weights "
         "that are constant when the file is loaded.",

@@ -503,13 +503,20 @@ question(
     "reads it too.",
 )
 question(
-    "hardware.two_four_bytes",
+    "hardware.zeros_at_random",
     points=1,
-    text="Of every four 16-bit weights, 2:4 sparsity stores the two that stay and, in 2 bits each, their positions among "
-    "the four. What percentage of the dense size is that?",
-    answer=56.25,
+    text="In another layer, each weight is zero with a probability of one half, whatever its neighbours are. In what "
+    "percentage of its groups of four do at most two weights stay, as 2:4 sparsity requires?",
+    answer=68.75,
     tolerance=0.1,
-    explanation="2 · 16 + 2 · 2 = 36 bits instead of 64: 56.25 %. Half of the weights are gone, but not half of the bytes.",
+    comments={
+        31.25: "You counted the groups in which three or four weights stay.",
+        37.5: "You counted the groups in which exactly two stay. Fewer are no problem.",
+        50.0: "You took the share of the zeros. Count the patterns of four with at most two weights.",
+    },
+    explanation="A group has 16 patterns of zeros, all equally likely. In 1 of them no weight stays, in 4 one, and in 6 "
+    "two: 11 / 16 = 68.75 %. A kernel for 2:4 needs all groups, so zeros anywhere are no use to it: choose them group by "
+    "group.",
 )
 question(
     "hardware.static_shapes",

@@ -253,15 +253,15 @@ def _weights(g: torch.Generator):
     points=3,
     inputs=_weights,
     hints=(
-        "There are only a few allowed values: 0, and ±2^e for e from `lowest` to `highest`. Each weight takes the nearest.",
+        "There are only a few allowed values: 0, and ±2ᵉ for e from `lowest` to `highest`. Each weight takes the nearest.",
         "Make a tensor of the allowed values. The distances are `(weight[:, None] - values).abs()`, in shape [N, number "
         "of values].",
         "`powers = 2.0 ** torch.arange(lowest, highest + 1)`, `values = torch.cat([-powers, torch.zeros(1), powers])`, "
         "then `values[distances.argmin(1)]`.",
     ),
     wrong={
-        "You rounded the logarithm. Half way between 2^e and 2^(e+1) is 1.5·2^e, but a rounded log₂ changes over at "
-        "√2·2^e ≈ 1.41·2^e: weights between the two went up although the lower power is closer.": _log_rounded(),
+        "You rounded the logarithm. Half way between 2ᵉ and 2ᵉ⁺¹ is 1.5·2ᵉ, but a rounded log₂ changes over at "
+        "√2·2ᵉ ≈ 1.41·2ᵉ: weights between the two went up although the lower power is closer.": _log_rounded(),
         "You always took the power below (`floor`). Many weights are closer to the power above.": _log_rounded(
             torch.floor
         ),
@@ -287,14 +287,14 @@ def _weights(g: torch.Generator):
         "+ 1)`.": called_with(lambda w, low, high: (w, low, high - 1)),
         "0 is missing from your values: even a weight of exactly 0 became `±2^lowest`. Put a zero between `−powers` "
         "and `powers`.": partial(_nearest_power, zeros=0),
-        "You rounded the logarithm, which changes over at 1.41·2^e and not half way, and nothing keeps your exponents "
+        "You rounded the logarithm, which changes over at 1.41·2ᵉ and not half way, and nothing keeps your exponents "
         "at `highest` or below. Choosing the nearest from a list of values fixes both.": _log_rounded(clamp=False),
     },
 )
 def powers_of_two(weight, lowest, highest):
     """Nearest powers of two.
 
-    A product with 2^e shifts bits by e places, so such a layer needs no multiplier. On a processor that has fast
+    A product with 2ᵉ shifts bits by e places, so such a layer needs no multiplier. On a processor that has fast
     multipliers anyway, only bytes are saved.
     """
     return _nearest_power(weight, lowest, highest)
@@ -413,8 +413,8 @@ def _real_below_a_half(g: torch.Generator):
 def fixed_point(real, bits):
     """A real number as an integer and a shift.
 
-    The library uses 31 bits (`requantization.fixed_point`), with an error of at most one part in 2^31. It also handles
-    the case that your inputs avoided: a number just below a power of two rounds up to 2^bits.
+    The library uses 31 bits (`requantization.fixed_point`), with an error of at most one part in 2³¹. It also handles
+    the case that your inputs avoided: a number just below a power of two rounds up to `2^bits`.
     """
     return _multiplier_and_shift(real, bits)
 
@@ -488,11 +488,11 @@ def _just_below_a_half(g: torch.Generator, odd: int, unit: int) -> int:
         "and a shift by more than 31 leaves only the sign. Start with `sums.long()`.": _requantized(
             lambda n, m, shift: (n * m + (1 << (shift - 1))) >> shift
         ),
-        "You computed in float32. Above 2^24 it skips integers, so a sum just below a half counts as a half and goes "
+        "You computed in float32. Above 2²⁴ it skips integers, so a sum just below a half counts as a half and goes "
         "up. `sums.long()` keeps all digits of the product.": _requantized(
             lambda n, m, shift: (n.float() * m / 2**shift + 0.5).floor().long()
         ),
-        "You computed in float32, which skips integers above 2^24, and `round` sends halves to the even neighbour. Use "
+        "You computed in float32, which skips integers above 2²⁴, and `round` sends halves to the even neighbour. Use "
         "`sums.long()`, and add half of `2^shift` before the shift.": _requantized(
             lambda n, m, shift: (n.float() * m / 2**shift).round().long()
         ),

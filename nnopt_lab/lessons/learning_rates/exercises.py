@@ -532,7 +532,7 @@ question(
         0.631: "You took 10 steps instead of 100.",
         1.047: "You computed a rise. The rate falls, so γ is below 1.",
     },
-    explanation="γ¹⁰⁰ = 0.01, so γ = 0.01^(1/100) = 0.955. Always check what a schedule calls a step: a harmless γ = 0.9 "
+    explanation="γ¹⁰⁰ = 0.01, so γ is the hundredth root of 0.01, or 0.955. Always check what a schedule calls a step: a harmless γ = 0.9 "
     "per epoch, applied per batch, is down to 1 % after 44 batches.",
 )
 question(

@@ -33,7 +33,7 @@ def _number_and_format(g: torch.Generator):
     points=2,
     inputs=_number_and_format,
     hints=(
-        "Between 2^e and 2^(e + 1) there are `2^mantissa_bits` numbers, equally spaced. Which e applies to |x|?",
+        "Between 2ᵉ and 2ᵉ⁺¹ there are `2^mantissa_bits` numbers, equally spaced. Which e applies to |x|?",
         "e = ⌊log₂|x|⌋, but at least `smallest_exponent`, since subnormal numbers are as far apart as the smallest "
         "normal ones. The gap is `2^(e − mantissa_bits)`.",
         "`2.0 ** (max(math.floor(math.log2(abs(x))), smallest_exponent) - mantissa_bits)`",
@@ -43,11 +43,12 @@ def _number_and_format(g: torch.Generator):
         "smallest normal ones.": called_with(lambda x, bits, smallest: (x, bits, -1000)),
         "You made the gap proportional to x. It is constant between two powers of two and doubles at the next one: "
         "use ⌊log₂|x|⌋.": lambda x, bits, smallest: abs(x) * 2.0**-bits,
-        "You rounded log₂|x| up. A number between 2^e and 2^(e + 1) has the exponent e: round down.": partial(
+        "You rounded log₂|x| up. A number between 2ᵉ and 2ᵉ⁺¹ has the exponent e: round down.": partial(
             _gap, whole=math.ceil
         ),
-        "You rounded log₂|x| to the nearest. A number between 2^e and 2^(e + 1) has the exponent "
-        "e: round down.": partial(_gap, whole=round),
+        "You rounded log₂|x| to the nearest. A number between 2ᵉ and 2ᵉ⁺¹ has the exponent e: round down.": partial(
+            _gap, whole=round
+        ),
         "You returned half of the gap, the largest rounding error. Return the distance between neighbours.": scaled(
             1 / 2
         ),
@@ -134,9 +135,7 @@ def _numbers_with_two_bits_more(g: torch.Generator):
         "drift.": _rounded(lambda q: (q.abs() + 0.5).floor() * q.sign()),
         "You rounded ties up. Round them to even, as `torch.round` does.": _rounded(lambda q: (q + 0.5).floor()),
         "Your gap is twice too large: you kept one bit too few, or rounded log₂|x| up. The 1 before the point is not "
-        "counted, and a number between 2^e and 2^(e + 1) has the exponent e.": called_with(
-            lambda x, bits: (x, bits - 1)
-        ),
+        "counted, and a number between 2ᵉ and 2ᵉ⁺¹ has the exponent e.": called_with(lambda x, bits: (x, bits - 1)),
         "You kept one bit too many. The gap is `2^(e − mantissa_bits)`.": called_with(lambda x, bits: (x, bits + 1)),
         "You rounded all numbers to multiples of the same gap, which is fixed point. Each number has the gap of its "
         "own exponent.": lambda x, bits: (x * 2**bits).round() / 2**bits,
@@ -150,8 +149,9 @@ def _numbers_with_two_bits_more(g: torch.Generator):
             exponent=lambda x: x.log2().floor()
         ),
         "You always rounded up. Round to the nearest.": _rounded(torch.ceil),
-        "You rounded log₂|x| to the nearest. A number between 2^e and 2^(e + 1) has the exponent "
-        "e: round down.": _rounded(exponent=lambda x: x.abs().log2().round()),
+        "You rounded log₂|x| to the nearest. A number between 2ᵉ and 2ᵉ⁺¹ has the exponent e: round down.": _rounded(
+            exponent=lambda x: x.abs().log2().round()
+        ),
         "You cut off the fraction of log₂|x|, which rounds towards zero, but below 1 the logarithm is negative. Round "
         "down, with `floor`.": _rounded(exponent=lambda x: x.abs().log2().trunc()),
         "You lost the sign. Use the magnitude only for the gap.": changed(torch.abs),
@@ -550,7 +550,7 @@ question(
     text="bf16 has 7 mantissa bits. What is the next number after 256 that it can represent?",
     answer=258,
     tolerance=0.001,
-    explanation="256 = 2^8, so the gap is 2^(8 − 7) = 2, and the next number is 258. 257 is halfway between two numbers and "
+    explanation="256 = 2⁸, so the gap is 2⁸⁻⁷ = 2, and the next number is 258. 257 is halfway between two numbers and "
     "rounds to the even one: in bf16, 256 + 1 = 256.",
 )
 question(

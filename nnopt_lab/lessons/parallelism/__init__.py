@@ -8,5 +8,5 @@ LESSON = Lesson(
     chapter="Distillation and parallelism",
     minutes=60,
     summary="Use threads, workers and processes, and measure their gains and costs; "
-    "kill one of two processes and lose nothing.",
+    "kill one of two processes and go on.",
 )

@@ -7,5 +7,5 @@ LESSON = Lesson(
     "Pruning",
     chapter="Structure",
     minutes=60,
-    summary="Remove nine tenths of the weights in levels without losing accuracy; remove filters and double the speed.",
+    summary="Remove nine tenths of the weights in levels, then whole filters; measure the accuracy and speed of each.",
 )

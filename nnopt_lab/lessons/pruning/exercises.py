@@ -431,7 +431,7 @@ def remove_filters(weight1, bias1, weight2, kept):
 question(
     "pruning.masks_and_time",
     points=1,
-    text="The mask does not save time. What does it make smaller, if you change nothing else?",
+    text="What does the mask make smaller, if you change nothing else?",
     choices={
         "a": "The file in which the network is saved.",
         "b": "That file, once it is compressed.",

@@ -1,13 +1,13 @@
-// While a measurement waits for its guess (waiting_reveal.py), the folded cells below it show its number, too, and the
-// text below a figure tells it. Both are covered, and what else its own cell shows. Only classes of cells change: nothing
-// of it is saved.
+// Until a measurement is shown (waiting_reveal.py), it is told by the folded cells below it, the texts below figures, and
+// cells with the tag `tells`. All are covered up to the next heading, and what else its own cell shows. Only classes of
+// cells change: nothing of it is saved.
 
 const VIEW = 'application/vnd.jupyter.widget-view+json'; // a saved notebook has none, and no way to guess
-const WAITING = 'nnopt-waiting', COVERED = 'nnopt-covered'; // classes of cells
+const WAITING = 'nnopt-waiting', COVERED = 'nnopt-covered', TOLD = 'nnopt-told'; // classes of cells
 const HEADING = /^#{1,6} /m, REVEALS = /\breveal\(/;
 const EXPLAINS = /^(What to see|看什么)/; // a text about the figure above it
 
-const waited = new WeakMap(); // the words of a cell that waited, kept while it runs again and has no outputs
+const waited = new WeakMap(); // the words of a cell that waited, or '' if it showed, kept while it has no outputs
 
 const wordsIn = ({ outputs }) => {
   for (let n = 0; n < outputs.length; n += 1) {
@@ -19,12 +19,14 @@ const wordsIn = ({ outputs }) => {
 
 const isRunning = cell => cell.inputArea?.promptNode?.textContent.includes('*');
 
-// What stands in the place of covered outputs, or '' if the cell has no measurement that waits.
+// What stands in the place of covered outputs, or '' if the cell has no measurement that is still to be shown.
 const wordsOf = cell => {
-  const words = wordsIn(cell.model);
-  if (words || !isRunning(cell)) waited.set(cell.model, words);
-  return waited.get(cell.model) ?? '';
+  const { model } = cell, words = wordsIn(model);
+  if (words || (model.outputs.length && !isRunning(cell))) waited.set(model, words);
+  return waited.get(model) ?? model.getMetadata('nnopt_covers') ?? '';
 };
+
+const tells = model => Boolean(model.getMetadata('tags')?.includes('tells'));
 
 const isFolded = ({ inputHidden, model }) => Boolean(inputHidden || model.getMetadata('jupyter')?.source_hidden);
 
@@ -39,9 +41,8 @@ const hasHidden = ({ outputs }, waits) => {
   return false;
 };
 
-const mark = ({ node }, isWaiting, isCovered, words) => {
-  node.classList.toggle(WAITING, isWaiting);
-  node.classList.toggle(COVERED, isCovered);
+const mark = ({ node }, classes, words) => {
+  for (const [name, isOn] of Object.entries(classes)) node.classList.toggle(name, Boolean(isOn));
   if ((node.dataset.covers ?? '') === words) return;
   if (words) node.dataset.covers = words;
   else delete node.dataset.covers;
@@ -50,15 +51,15 @@ const mark = ({ node }, isWaiting, isCovered, words) => {
 const coverCells = cells => {
   let words = '', isToldAbove = false; // neighbours are told of once
   for (const cell of cells) {
-    const { model } = cell, source = model.sharedModel.getSource();
-    const isText = model.type === 'markdown', explains = isText && isToldAbove && EXPLAINS.test(source);
-    if (isText && HEADING.test(source)) words = '';
-    const own = model.type === 'code' ? wordsOf(cell) : '';
-    words = own || words;
-    const isCovered = Boolean(words) && model.type === 'code' && !own && isFolded(cell) && !REVEALS.test(source);
-    const hides = (own || isCovered) && hasHidden(model, own);
-    mark(cell, Boolean(own), isCovered || explains, hides && !isToldAbove ? words : '');
-    isToldAbove = hides || (isToldAbove && (isCovered || explains));
+    const { model } = cell, source = model.sharedModel.getSource(), isCode = model.type === 'code';
+    const own = isCode ? wordsOf(cell) : '', above = words;
+    const isText = above && model.type === 'markdown' && (tells(model) || EXPLAINS.test(source));
+    const isCovered = isCode && !own && above && (tells(model) || isFolded(cell)) && !REVEALS.test(source);
+    const hides = isText || ((own || isCovered) && hasHidden(model, own));
+    const classes = { [WAITING]: own, [COVERED]: isCovered || isText, [TOLD]: isText && tells(model) };
+    mark(cell, classes, hides && !isToldAbove ? own || above : '');
+    isToldAbove = hides || (isToldAbove && isCovered);
+    words = model.type === 'markdown' && HEADING.test(source) ? '' : own || words;
   }
 };
 
