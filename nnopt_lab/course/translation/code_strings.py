@@ -11,11 +11,16 @@ CALLS_WITH_NAMES = re.compile(
     r"|.*\.(?:get|pop|to|startswith|endswith|split|replace|removeprefix|removesuffix|strip|join|format|encode|decode"
     r"|legend|color_of|tick_params|grid|set_xscale|set_yscale|axis|subplots|imshow|backward|load|save))"
 )
-KEYWORDS_WITH_NAMES = {
-    *("color", "cmap", "colors", "marker", "linestyle", "style", "scale", "xscale", "yscale", "mode", "reduction"),
+# Keywords of matplotlib, which are also keys where a dict of them is passed on.
+LOOKS = {
+    *("alpha", "color", "ecolor", "edgecolor", "facecolor", "markerfacecolor", "fontsize", "linestyle", "linewidth"),
+    *("marker", "markersize", "textcoords", "xycoords", "xytext"),
+}
+KEYWORDS_WITH_NAMES = LOOKS | {
+    *("cmap", "colors", "style", "scale", "xscale", "yscale", "mode", "reduction", "sharex", "sharey", "orientation"),
     *("engine", "device", "dtype", "backend", "format", "where", "ha", "va", "loc", "axis", "method", "per", "key"),
-    *("fontsize", "fontfamily", "family", "fmt", "ecolor", "drawstyle", "xycoords", "textcoords"),
-    *("fontweight", "weight", "padding_mode", "schedule", "rounding", "observer", "which", "target", "name"),
+    *("fontfamily", "family", "fmt", "drawstyle", "histtype", "fontweight", "weight", "padding_mode", "schedule"),
+    *("rounding", "observer", "which", "target", "name"),
 }
 WORD = re.compile(r"(?<![\w./])[A-Za-z][a-z]{2,}(?![\w]|\.\w|/\w|\()")
 KINDS = {"claim": "claim", "predict": "prediction", "reveal": "prediction", "print": "printed", "finish": "description"}
@@ -70,6 +75,8 @@ def strings_of(node: ast.AST, kind: str) -> Iterator[tuple[str, str]]:
         yield from strings_of(node.value, kind)
     elif isinstance(node, ast.Compare):
         return
+    elif isinstance(node, ast.Dict):
+        yield from _in_dict(node, kind)
     elif isinstance(node, ast.FunctionDef | ast.ClassDef):
         body = node.body[1:] if ast.get_docstring(node) else node.body
         for child in body:
@@ -77,6 +84,14 @@ def strings_of(node: ast.AST, kind: str) -> Iterator[tuple[str, str]]:
     elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
         for child in ast.iter_child_nodes(node):
             yield from strings_of(child, kind)
+
+
+def _in_dict(node: ast.Dict, kind: str) -> Iterator[tuple[str, str]]:
+    # A key is None where another dict is unpacked.
+    for key, value in zip(node.keys, node.values, strict=True):
+        if not (isinstance(key, ast.Constant) and key.value in LOOKS):
+            yield from strings_of(key, kind) if key else ()
+            yield from strings_of(value, kind)
 
 
 def _in_call(call: ast.Call, kind: str) -> Iterator[tuple[str, str]]:
