@@ -1222,15 +1222,19 @@ reveal(
 
 # %% tags=["fold"]
 # Plot: the ladder
-fig, axes = plots.figure(ncols=2, height=3.2)
-for ax, size in zip(axes, (256, 1), strict=True):
-    rungs = {
-        name.replace(", half", ",\nhalf"): gain(name, size, among=laddered)
-        for name in ladders[size, True]
-    }
-    plots.bars(ax, rungs, colors=plots.BLUE, reference=1, labels="{:.1f}×")
+rungs = {
+    size: {name: gain(name, size, among=laddered) for name in ladders[size, True]}
+    for size in (256, 1)
+}
+rows = [len(speeds) for speeds in rungs.values()]
+fig, axes = plots.figure(
+    nrows=2, height=1.5 + 0.3 * sum(rows), sharex=True, height_ratios=rows
+)
+for ax, (size, speeds) in zip(axes, rungs.items(), strict=True):
+    plots.bars(ax, speeds, colors=plots.BLUE, reference=1, labels="{:.3g}×")
     ax.set(title=f"batch {size}")
-fig.supxlabel("times as fast as the article's program", fontsize=10)
+plots.log_axis(ax.xaxis)
+ax.set(xlabel="times as fast as the article's program")
 tops = {
     size: gain(ladders[size, True][-1], size, among=laddered).median
     for size in (256, 1)
@@ -1244,16 +1248,24 @@ plots.finish(
 )
 
 # %% [markdown]
-# What to see: 256 pictures are on the left, one picture is on the right. Each bar is the best of a wider choice than
-# the bar above it. (If the wider choice offers nothing faster, the rung is left out.) The table below gives the same
-# numbers with their intervals. For each rung it gives the gain over the rung before, and its last column says by how
-# many points the accuracy differs from eager torch's.
+# What to see: the upper bars are for 256 pictures, the lower ones for a single picture, on a logarithmic scale. Each bar
+# is the best of a wider choice than the bar above it. (If the wider choice offers nothing faster, the rung is left
+# out.) The table below gives the same numbers with their intervals. For each rung it gives the gain over the rung
+# before, and its last column says by how many points the accuracy differs from eager torch's.
 
 # %% tags=["fold", "nbval-ignore-output"]
 # Table: the ladder, rung by rung
-rungs = []
+NOTES = {
+    (True,): "",
+    (False,): "\nwithout OpenVINO",
+    (True, False): "\nwith or without OpenVINO",
+}
+alike = {}  # ladders with the same rungs are shown once
 for (size, extra), names in ladders.items():
-    batches = f"batch {size}" + ("" if extra else "\nwithout OpenVINO")
+    alike.setdefault((size, *names), []).append(extra)
+rungs = []
+for (size, *names), extras in alike.items():
+    batches = f"batch {size}{NOTES[tuple(extras)]}"
     for before, name in zip([names[0], *names], names, strict=False):
         step, whole, change = (
             gain(name, size, before, laddered),

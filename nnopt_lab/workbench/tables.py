@@ -84,7 +84,11 @@ class Table:
         )
         spans = _spans(self._in_this_language()[0])
         aligned = zip(*self._aligned(_PAD, _PAD_POINT), strict=True)
-        rows = "".join(self._html_row(*row) for row in zip(spans, aligned, strict=True))
+        # A body per group, where some share a name: JupyterLab shades every second row of a body, and in its first row a
+        # name is never shaded.
+        first = "</tbody><tbody>" if max(spans, default=1) > 1 else ""
+        rows = [first * (span > 0) + self._html_row(span, row) for span, row in zip(spans, aligned, strict=True)]
+        body = "".join(rows).removeprefix(first)
         caption = (
             f'<caption style="text-align:left;padding-bottom:4px;font-weight:600;{_COLOR}">'
             '<span style="position:sticky;left:0;display:inline-block;max-width:100cqw">'
@@ -93,7 +97,7 @@ class Table:
         return _framed(
             f'<table style="border-collapse:collapse;margin-left:0;{_COLOR};'
             f'font-variant-numeric:tabular-nums">{caption if self.caption else ""}'
-            f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+            f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
         )
 
     def _html_row(self, span: int, row: Sequence[str]) -> str:

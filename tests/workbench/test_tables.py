@@ -108,6 +108,14 @@ def test_a_repeated_name_is_written_once_and_spans_its_rows():
     ]  # fmt: skip
 
 
+def test_rows_with_a_common_name_have_a_body_of_their_own():
+    """Otherwise JupyterLab's stripes, which begin anew in each body, would shade the name of some groups."""
+    table = Table([["search", 1], ["random", 2], ["random", 3]], ["", "trials"])
+    bodies = re.findall("<tbody>(.*?)</tbody>", table._repr_html_())
+    assert [body.count("<tr>") for body in bodies] == [1, 2]
+    assert Table([["a", 1], ["b", 2]], ["", "n"])._repr_html_().count("<tbody>") == 1
+
+
 def test_numbers_are_flush_right_and_words_flush_left():
     table = Table([["a", 5, "OpenVINO int8"], ["b", 1234, "none"]], ["", "n", "engine"])
     sides = [
