@@ -218,7 +218,6 @@ right.set(
     ylabel="validation accuracy, %",
     xticks=widths,
 )
-right.invert_xaxis()
 plots.legend(fig)
 plots.finish(
     fig,
@@ -349,13 +348,16 @@ for way, color in colors.items():
     left.plot(shift[way], "o", color=color, label=f"rounded {way}")
 plots.reference_line(left, 0, across=True)
 left.set(
-    xlabel="channel of the first layer", ylabel="mean shift", xticks=range(0, 16, 3)
+    title="the first layer at 5 bits",
+    xlabel="channel",
+    ylabel="mean shift of the outputs",
+    xticks=range(0, 16, 3),
 )
 named = {f"{way}, {stage}": interval for (way, stage), interval in lost.items()}
 plots.intervals(
     right, named, {name: colors[name.split(",")[0]] for name in named}, reference=0
 )
-right.set(xlabel="points lost at 5 bits")
+right.set(title="the whole network", xlabel="points lost at 5 bits")
 plots.legend(fig)
 plots.finish(
     fig,
@@ -424,7 +426,7 @@ bits_after = recorded("post_training_bits", live=LIVE)["result"]
 # Plot: accuracy over the bits by method
 shown = {
     "nearest": ("to nearest", plots.BLUE),
-    "biases corrected": ("biases corrected", plots.SKY),
+    "biases corrected": ("biases corrected", plots.BROWN),
     "equalised": ("equalised", plots.GREEN),
     "AdaRound": ("AdaRound", plots.ORANGE),
     "equalised, AdaRound": ("equalised, AdaRound", plots.PURPLE),
@@ -437,13 +439,14 @@ for ax, upto in zip(axes, (4, 3), strict=True):
     plots.reference_line(ax, bits_after["before"], "float", across=True)
     ax.set_xticks(range(upto), bits_after["bits"][:upto])
     ax.set(xlabel="bits per weight", ylabel="test accuracy, %")
-axes[0].set(title="from 8 bits to 2")
-axes[1].set(ylim=(86.9, 89.2), title="from 8 bits to 3, enlarged")
+    ax.invert_xaxis()  # the fewest bits are on the left, as everywhere
+axes[0].set(title="from 2 to 8 bits")
+axes[1].set(ylim=(86.9, 89.2), title="from 3 to 8 bits, enlarged")
 plots.legend(fig, ncols=3)
 plots.finish(
     fig,
-    "Accuracy from 8 bits to 2: all methods agree down to 4 bits and are far apart at "
-    "2; the enlarged panel ends at 3 bits.",
+    "Accuracy from 2 to 8 bits: all methods agree down to 4 bits and are far apart at "
+    "2; the enlarged panel begins at 3 bits.",
 )
 
 # %% [markdown] tags=["tells"]
@@ -616,17 +619,21 @@ for name in layers:  # each weight is now computed from an original and a step
 
 # %% tags=["fold"]
 # Plot: the gradient of the step
-fig, (left, right) = plots.figure(ncols=2)
-left.plot(values, quantized.detach(), color=plots.BLUE, label="x̂, 2 bits, step 0.7")
-left.plot(values, by_hand, color=plots.ORANGE, label="gradient of the step")
-left.set(xlabel="x", ylabel="x̂, and what the step's gradient adds up")
+fig, ((above, right), (below, spare)) = plots.figure(ncols=2, nrows=2, height=4)
+right.set_subplotspec(right.get_gridspec()[:, 1])
+spare.remove()
+above.plot(values, quantized.detach(), color=plots.BLUE)
+above.set(
+    title="rounded value, 2 bits, s = 0.7", ylabel="x̂", yticks=[-1.4, -0.7, 0, 0.7]
+)
+below.plot(values, by_hand, color=plots.ORANGE)
+below.set(title="its gradient for the step s", xlabel="value x", ylabel="dx̂/ds")
 pulls = {"not scaled": unscaled, "times 1/√(N·high)": pace}
 colors = dict(zip(pulls, (plots.ORANGE, plots.BLUE), strict=True))
 plots.grouped_bars(right, pulls, colors, reference=1, labels="{:,.1f}")
 plots.log_axis(right.xaxis, [0.1, 1, 10, 100, 1_000, 10_000])
 right.set(xlabel="pace of the step ÷ pace of its weights")
-plots.legend(left)
-plots.legend(right)
+plots.legend(right, title="how fast the steps move")
 plots.finish(
     fig,
     "A staircase of four levels with the saw-tooth of its gradient; without scaling, "
@@ -635,8 +642,8 @@ plots.finish(
 )
 
 # %% [markdown]
-# What to see: on the left, a value inside the grid contributes its rounding error, counted in steps, to the step's
-# gradient (orange). A value beyond the grid contributes low or high, −2 or 1 here. On the right, without scaling
+# What to see: on the lower left, a value inside the grid contributes its rounding error, counted in steps, to the
+# step's gradient. A value beyond the grid contributes low or high, −2 or 1 here. On the right, without scaling
 # (orange), the steps would move up to thousands of times faster than the weights.
 #
 # So LSQ multiplies the gradient by $1/\sqrt{N \cdot \text{high}}$, where $N$ is the number of weights. That brings the
@@ -687,7 +694,7 @@ display(Table(rows, ["method", "accuracy", "points lost against float"]))
 
 # %% tags=["fold"]
 # Plot: weights on two grids
-fig, axes = plots.figure(ncols=2, sharey=True)
+fig, axes = plots.figure(ncols=2, sharex=True, sharey=True)
 ways = {"min-max": plots.GOLD, "lsq": plots.VIOLET}
 float_weights = net.classifier[0].weight.detach().flatten()
 for ax, (method, model) in zip(axes, trained.items(), strict=True):
@@ -744,8 +751,12 @@ plots.reference_line(
     left, mean(integer["float"]), "float, trained as long", across=True
 )
 left.set_xticks(range(4), integer["bits"])
+left.invert_xaxis()
 left.set(
-    xlabel="bits of weights and inputs", ylabel="test accuracy, %", ylim=(75, 91.5)
+    title="after one epoch",
+    xlabel="bits of weights and inputs",
+    ylabel="test accuracy, %",
+    ylim=(75, 91.5),
 )
 rows = {
     "float": integer["float"],
@@ -756,7 +767,7 @@ rows = {
 }
 codes = {"float": plots.REFERENCE, "ternary": plots.BROWN, "binary": plots.BROWN}
 plots.seeds(right, rows, dict.fromkeys(rows, plots.VIOLET) | codes)
-right.set(xlabel="test accuracy, %", title="enlarged: learned steps, and codes")
+right.set(xlabel="test accuracy, %", title="enlarged, one dot per seed")
 plots.legend(fig, ncols=2)
 plots.finish(
     fig,
@@ -980,20 +991,25 @@ display(
 # Plot: weights that change, and accuracy
 stored = integer["stored"]
 fig, (left, right) = plots.figure(ncols=2)
-colors = (plots.REFERENCE, plots.BLUE, plots.SKY)
-for (name, shares), color in zip(changed.items(), colors, strict=True):
+colors = (plots.REFERENCE, plots.BLUE, plots.GREEN)
+for shares, color in zip(changed.values(), colors, strict=True):
     smooth = torch.tensor(shares).view(-1, 20).mean(1).clamp(min=1e-5)
-    left.plot(range(20, len(shares) + 1, 20), smooth, color=color, label=name)
-left.set(yscale="log", xlabel="step", ylabel="share of weights that change")
-for rounding, color in (("nearest", plots.BLUE), ("stochastic", plots.SKY)):
+    left.plot(range(20, len(shares) + 1, 20), smooth, color=color)
+left.set(
+    title="8 bits (grey: 16 bits, nearest)",
+    yscale="log",
+    xlabel="step",
+    ylabel="share of weights that change",
+)
+for rounding, color in (("nearest", plots.BLUE), ("stochastic", plots.GREEN)):
     runs = list(zip(*stored[rounding], strict=True))
     plots.band(right, stored["bits"], runs, rounding, color)
 right.set(
-    xlabel="bits of the stored weights (recorded)",
+    title="by the bits of the weights (recorded)",
+    xlabel="bits per weight",
     ylabel="test accuracy after 4 epochs, %",
 )
-plots.legend(left, ncols=2)
-plots.legend(right)
+plots.legend(fig)
 plots.finish(
     fig,
     "At 8 bits, rounding to nearest changes hardly any weight and loses accuracy; "
@@ -1003,7 +1019,7 @@ plots.finish(
 
 # %% [markdown]
 # What to see: on the left, at 8 bits, rounding to nearest (blue) lets almost no update through. On the right, it
-# loses more and more accuracy below 11 bits, while stochastic rounding (light blue) loses less than 1.5 points even at 8.
+# loses more and more accuracy below 11 bits, while stochastic rounding (green) loses less than 1.5 points even at 8.
 #
 # From 12 bits on, enough updates are larger than half a step, and the two kinds of rounding differ by less than a
 # point. With stochastic rounding each single error is larger, up to a whole step. But the errors have no common

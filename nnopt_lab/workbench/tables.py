@@ -84,8 +84,8 @@ class Table:
         )
         spans = _spans(self._in_this_language()[0])
         aligned = zip(*self._aligned(_PAD, _PAD_POINT), strict=True)
-        # A body per group, where some share a name: JupyterLab shades every second row of a body, and in its first row a
-        # name is never shaded.
+        # A body per group, where some share a name: JupyterLab shades every second row of a body, but never a name in
+        # its first row.
         first = "</tbody><tbody>" if max(spans, default=1) > 1 else ""
         rows = [first * (span > 0) + self._html_row(span, row) for span, row in zip(spans, aligned, strict=True)]
         body = "".join(rows).removeprefix(first)
