@@ -16,10 +16,8 @@ class Note:
         return f"○ {self.text}"
 
     def _repr_html_(self) -> str:
-        return (
-            f'<div style="margin:2px 0 8px;max-width:{WIDTH};padding-left:1.8em;text-indent:-1.8em;{FONT}">'
-            f"{badge('quiet')}{inline(self.text)}</div>"
-        )
+        style = f"margin:2px 0 8px;max-width:{WIDTH};padding-left:1.8em;text-indent:-1.8em;{FONT}"
+        return f'<div class="nnopt-note" style="{style}">{badge("quiet")}{inline(self.text)}</div>'
 
 
 def note(text: str) -> None:

@@ -5,6 +5,7 @@ import pytest
 from nnopt_lab.course.cards import Card
 from nnopt_lab.course.claims import NOT_JUDGED, Further, Statement
 from nnopt_lab.course.notes import Note
+from nnopt_lab.course.server_settings import LAB_EXTENSIONS
 from nnopt_lab.course.skipped_cells import SkippedCard
 
 THEMES = {"light": ("#ffffff", "rgba(0, 0, 0, 0.87)"), "dark": ("#111111", "#ffffff"), "grey": ("#1e1e1e", "#cccccc")}
@@ -65,3 +66,13 @@ def test_a_card_fits_a_narrow_page(page):
     page.set_viewport_size({"width": 400, "height": 800})
     page.set_content("<body>" + "".join(card._repr_html_() for card in CARDS))
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_a_note_stands_below_what_its_cell_shows(page):
+    style = (LAB_EXTENSIONS / "nnopt-lab" / "static" / "course.css").read_text(encoding="utf-8")
+    outputs = "".join(
+        f'<div class="jp-OutputArea-child">{one}</div>' for one in (Note("a note")._repr_html_(), "a plot")
+    )
+    page.set_content(f'<style>{style}</style><div class="jp-OutputArea">{outputs}</div>')
+    note, plot = (page.get_by_text(text).bounding_box() for text in ("a note", "a plot"))
+    assert note["y"] >= plot["y"] + plot["height"]
