@@ -28,7 +28,7 @@ _SHORT = 90  # characters of a block that stands beside its label
 _GREY = "rgba(127,127,127,.14)"
 _WORDS = "word-break:normal;overflow-wrap:anywhere;"  # JupyterLab breaks a line of code anywhere, even inside a name
 
-WIDTH = "900px"  # at most, of cards, claims and forms, whatever their fonts; as wide as most figures
+WIDTH = "780px"  # at most, of cards, claims and forms, as of prose and code
 
 FONT = (  # the same inside a widget as outside
     "line-height:1.45;font-family:var(--jp-content-font-family,inherit);font-size:var(--jp-content-font-size1,inherit)"

@@ -18,7 +18,8 @@ _LONGEST_NAME = 20  # of one without
 _SPARE = 4  # characters by which the first half of a broken line may be the longer one
 _PAD, _PAD_POINT = "\u2007", "\u2008"  # spaces as wide as a digit and as a point
 _LINE = "border-bottom:1px solid var(--jp-border-color2,#8888884d)"
-_CELL = f"padding:3px 12px 3px 0;vertical-align:baseline;{_LINE};"
+_CELL = f"vertical-align:baseline;{_LINE};"
+_GAP = 16  # pixels between columns
 _COLOR = "color:var(--jp-ui-font-color1,inherit)"
 _SECOND = "opacity:0.75;font-size:92%"
 # The sign below a table that is wider than the page. It is a picture: text would stay where a page drops styles.
@@ -79,8 +80,8 @@ class Table:
 
     def _repr_html_(self) -> str:
         heads = "".join(
-            f'<th scope="col" style="{_CELL}{side};font-weight:600">{_lines(_translated(name))}</th>'
-            for name, side in zip(self.columns, self._sides(), strict=True)
+            f'<th scope="col" style="{_CELL}{place};font-weight:600">{_lines(_translated(name))}</th>'
+            for name, place in zip(self.columns, self._places(), strict=True)
         )
         spans = _spans(self._in_this_language()[0])
         aligned = zip(*self._aligned(_PAD, _PAD_POINT), strict=True)
@@ -101,19 +102,22 @@ class Table:
         )
 
     def _html_row(self, span: int, row: Sequence[str]) -> str:
-        first, *others = zip(row, self._sides(), strict=True)
+        first, *others = zip(row, self._places(), strict=True)
         scope = f'scope="rowgroup" rowspan="{span}"' if span > 1 else 'scope="row"'
         style = f"{_CELL}{first[1]};font-weight:400{_wrap(first[0])}"
         name = f'<th {scope} style="{style}">{_lines(first[0])}</th>' if span else ""
-        cells = (f'<td style="{_CELL}{side}{_wrap(cell)}">{_lines(cell)}</td>' for cell, side in others)
+        cells = (f'<td style="{_CELL}{place}{_wrap(cell)}">{_lines(cell)}</td>' for cell, place in others)
         return f"<tr>{name}{''.join(cells)}</tr>"
 
     def _line(self, cells: Sequence[str], widths: list[int]) -> str:
         parts = map(_padded, cells, widths, self._numeric)
         return "  ".join(parts).rstrip()
 
-    def _sides(self) -> list[str]:
-        return [f"text-align:{'right' if numeric else 'left'}" for numeric in self._numeric]
+    def _places(self) -> list[str]:
+        """Each column's side, and its distance to the next; the last one ends where the rules do."""
+        gaps = [_GAP] * (len(self.columns) - 1) + [0]
+        sides = ["right" if numeric else "left" for numeric in self._numeric]
+        return [f"padding:3px {gap}px 3px 0;text-align:{side}" for gap, side in zip(gaps, sides, strict=True)]
 
     def _by_column(self) -> list[list[str]]:
         return [list(column) for column in zip(*self.rows, strict=True)] or [[] for _ in self.columns]
