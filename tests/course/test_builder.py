@@ -14,6 +14,7 @@ from nnopt_lab.course.builder import BEGIN, END, build, out_of_step, to_notebook
 from nnopt_lab.course.lesson_files import paths
 from nnopt_lab.course.record import NOT_JUDGED
 from nnopt_lab.course.runner import Result, run
+from nnopt_lab.course.waiting_reveal import COVERS
 from tests.course.as_if_run import as_if_run
 
 STUB = "# Your answer here.\n{0}raise NotImplementedError"
@@ -108,6 +109,11 @@ def test_an_open_cell_that_explains_a_measurement_is_refused(course):
     explained = "# %%\nfor x in [1]:\n    print(x)\nreveal('a', 1, because='b')\n"
     with pytest.raises(ValueError, match=r"98_tiny.py: The cell of 'a' shows its `because` before the guess"):
         to_notebook(course("98_tiny", explained), True)
+
+
+def test_a_cell_that_reveals_brings_the_words_that_cover_what_tells_its_number(course):
+    cells = to_notebook(course("98_tiny", "# %%\n# Answer: a\nreveal('a', 1)\n\n# %%\nprint('reveal')\n"), False).cells
+    assert [cell.metadata.get(COVERS) for cell in cells[-2:]] == ["Hidden until you guess above.", None]
 
 
 def test_a_notebook_that_is_folded_otherwise_is_out_of_step(course):

@@ -60,6 +60,7 @@ def covered(cell: NotebookNode) -> str:
     """What is left of a cell below a measurement that waits."""
     tells = "tells" in cell.metadata.get("tags", ())
     if cell.cell_type == "markdown":
+        assert not (tells and HEADING.search(cell.source)), "a heading would be covered"
         return "" if tells else EXPLAINS.sub("", cell.source, count=1)
     return "" if tells or "jupyter" in cell.metadata else shown(cell)
 
