@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache
 
 from nnopt_lab.course.cards import ACCENTS, FONT, WIDTH, Card, inline
+from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.workbench.language import _
 
 CLASS = "nnopt-box"
@@ -79,11 +80,14 @@ def box(parts: list, without_kernel: Card):
     """Widgets one below the other; where no kernel runs, and as text, they are shown as a card.
 
     Once it is shown, `box.replace(card)` puts a card in its place, and `box.keep(card)` leaves the widgets, and the
-    card for when the kernel has ended.
+    card for when the kernel has ended. `box.leave(card)` does so without drawing the widgets again.
     """
-    made = _class()(parts)
+    import ipywidgets as widgets
+
+    static = widgets.HTML(without_kernel._repr_html_(), _dom_classes=[CURRENT], layout={"display": "none"})
+    made = _class()([*parts, static])
     made.add_class(CLASS)
-    made.without_kernel = without_kernel
+    made.without_kernel, made.static = without_kernel, static
     return made
 
 
@@ -101,7 +105,7 @@ def _class() -> type:
     import ipywidgets as widgets
 
     class Box(widgets.VBox):
-        without_kernel = place = fix = wait = noted = None  # noted: metadata of the output
+        without_kernel = static = place = fix = wait = noted = None  # noted: metadata of the output
 
         def __repr__(self) -> str:
             return repr(self.without_kernel)
@@ -111,8 +115,12 @@ def _class() -> type:
 
             self.place = display(self._forms(), metadata=self.noted, raw=True, display_id=True)
 
+        def leave(self, card: Card) -> None:
+            self.static.value = card._repr_html_()
+
         def keep(self, card: Card) -> None:
             self.without_kernel = card
+            self.leave(card)
             self._update(self._forms())
 
         def replace(self, card: Card) -> None:

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from nnopt_lab.course.boxes import alert, form, number_row
 from nnopt_lab.course.cards import FONT, Card, inline
-from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.workbench.language import _, translated
 
 
@@ -26,7 +25,6 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
 
     shown, answer = translated(name), widgets.HTML()
     unanswered = Card(_("Predict: {name}", name=shown), "neutral", (_("Run this cell to guess."),))
-    static = widgets.HTML(_dom_classes=[CURRENT], layout={"display": "none"})  # seen only in a saved notebook
 
     def read(typed: str) -> None:
         card = commit(typed)
@@ -37,12 +35,13 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
 
     def accept(card: Card) -> None:
         again = _("Run this cell to change your guess.")
-        static.value = replace(card, lines=(*card.lines, again))._repr_html_()
+        made.leave(replace(card, lines=(*card.lines, again)))
         button.description = _("Change my guess")
         answer.value = _lines(card)  # last, so that what is seen is also what would be saved
 
     def fix(card: Card) -> None:
-        static.value, answer.value = card._repr_html_(), _lines(card)
+        made.leave(card)
+        answer.value = _lines(card)
         row.layout.display = "none"
         label.value = f"<b>{inline(card.title)}</b>"
 
@@ -54,11 +53,10 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
     tooltip = _("Your guess: {name}", name=shown)
     row = number_row(_("Your guess"), tooltip, _("Commit my guess"), translated(unit), read, typed)
     button = row.children[-1]
-    static.value = unanswered._repr_html_()
+    label = widgets.HTML(_("<b>Predict:</b> {name}", name=inline(shown)))
+    made = form([label, row, answer], committed or unanswered)
     if committed is not None:
         accept(committed)
-    label = widgets.HTML(_("<b>Predict:</b> {name}", name=inline(shown)))
-    made = form([label, row, answer, static], committed or unanswered)
     made.fix, made.wait = fix, wait
     return made
 

@@ -1,6 +1,7 @@
 """A guess is changed in its own field until it is measured, and a notebook that comes back shows it."""
 
 import nbformat
+import pytest
 
 from nnopt_lab.course.asking import GUESSES, guesses
 from nnopt_lab.course.record import FILE, read
@@ -201,4 +202,51 @@ def test_a_saved_notebook_covers_nothing_because_its_guess_cannot_be_made(lab, w
     assert page.outputs("plot").is_hidden()
     page.page.get_by_role("button", name="Show without a guess").click()
     page.outputs("plot").wait_for()
+    assert page.errors == []
+
+
+PLAYGROUND = """from nnopt_lab.course.playground import Playground, slider
+from nnopt_lab.workbench import plots
+Playground(lambda share: (plots.finish(plots.figure()[0]), f"drawn at {share}"), share=slider("share", 0, 9, 4))"""
+CRASH = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+
+
+@pytest.mark.parametrize("crashes", [False, True])
+def test_after_a_restart_what_needs_the_old_kernel_says_so_until_its_cell_runs_again(lab, workspace, crashes):
+    (workspace / FILE).unlink(missing_ok=True)
+    asks = nbformat.v4.new_code_cell(CELLS[0], metadata={GUESSES: guesses([NAME])})
+    cells = [asks, nbformat.v4.new_code_cell(CELLS[1]), folded("Plot: speed-up", "print('plot')")]
+    cells += map(nbformat.v4.new_code_cell, (PLAYGROUND, CRASH))
+    made = nbformat.v4.new_notebook(cells=cells)
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "ended.ipynb")
+    page = lab("ended.ipynb")
+    for place in range(4):
+        page.page.locator(".jp-CodeCell").nth(place).evaluate("cell => cell.focus()")
+        page.page.keyboard.press("Control+Enter")
+        page.wait_until_idle()
+    asked, measured, plot, playground, crash = page.page.locator(".jp-CodeCell").all()
+    alive = page.page.locator(".jp-OutputArea-output .jupyter-widgets :is(button, input, .noUi-handle)").locator(
+        "visible=true"
+    )
+    measured.get_by_role("textbox", name="Your guess").focus()
+    if crashes:
+        crash.evaluate("cell => cell.focus()")
+        page.page.keyboard.press("Control+Enter")
+        page.page.get_by_role("button", name="Ok").click()
+    else:
+        page.restart_kernel()
+    measured.get_by_text("Waits for your guess: run this cell again.").locator("visible=true").wait_for()
+    asked.get_by_text("Run this cell to guess.").locator("visible=true").wait_for()
+    playground.get_by_text("run this cell to move the controls").locator("visible=true").wait_for()
+    assert playground.get_by_text("drawn at 4").is_visible() and playground.get_by_role("img").is_visible()
+    assert alive.count() == 0 and plot.get_by_text("plot", exact=True).is_hidden()
+    page.wait_until_idle()
+    asked.get_by_role("button", name="Make your guess").press("Enter")
+    page.page.wait_for_function("document.activeElement?.matches('.nnopt-box input')")
+    measured.evaluate("cell => cell.focus()")
+    page.page.keyboard.press("Control+Enter")
+    page.wait_until_idle()
+    measured.get_by_role("button", name="Show without a guess").click()
+    plot.get_by_text("plot", exact=True).wait_for()
     assert page.errors == []

@@ -38,7 +38,7 @@ def put_on_page(box) -> list[dict]:
 
 def parts(box):
     """The number, the three buttons and the answer of a waiting measurement's box."""
-    _, row, answer = box.children
+    _, row, answer = box.children[:3]
     return row.children[0], *[part for part in row.children if isinstance(part, widgets.Button)], answer
 
 

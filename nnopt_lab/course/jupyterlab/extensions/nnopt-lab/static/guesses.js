@@ -2,6 +2,7 @@
 
 import { closeCode, codeButton } from './closed.js';
 import { codeCells, make, makeButton, runCells, stripOf } from './strips.js';
+import { wantForm } from './verdicts.js';
 
 const GUESSING = 'nnopt-guessing'; // class of a cell with such a strip
 
@@ -15,6 +16,7 @@ const parts = (panel, cell, words) => {
   const run = () => {
     content.activeCellIndex = content.widgets.indexOf(cell);
     content.mode = 'command'; // so that the form's field gets the focus
+    wantForm(cell);
     return runCells(panel, [cell]);
   };
   const title = make('span', { textContent: titlesIn(words.label) });

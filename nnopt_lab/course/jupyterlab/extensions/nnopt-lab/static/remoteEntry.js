@@ -4,8 +4,8 @@
   const START_PAGE = 'course.md', START_TITLE = 'NNOpt Lab';
   const SECONDS = 2;
   const PARTS = [
-    'answers', 'closed', 'contents', 'copies', 'covers', 'figures', 'focus', 'folds', 'guesses', 'kernels', 'questions',
-    'saving', 'strips', 'tasks', 'tries', 'units', 'verdicts'
+    'answers', 'closed', 'contents', 'copies', 'covers', 'ended', 'figures', 'focus', 'folds', 'guesses', 'kernels',
+    'questions', 'saving', 'strips', 'tasks', 'tries', 'units', 'verdicts'
   ];
   const STYLE = new URL('course.css', HERE);
 
@@ -186,6 +186,7 @@
         createNew: (panel, context) => {
           keepClean(context);
           parts.openWhenEdited(panel);
+          parts.showEnded(panel);
           parts.saveInTurn(context);
           context.ready.then(() => tellLanguage(panel.node, context.model.cells.get(0).sharedModel.getSource(), parts.HAN))
             .catch(() => {});

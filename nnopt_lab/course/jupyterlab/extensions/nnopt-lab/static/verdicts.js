@@ -22,10 +22,16 @@ export const showVerdict = async (notebook, cell) => {
 };
 
 const offered = new WeakSet(); // cells with a form that has had the focus: it must not take the focus again and again
+const wanted = new WeakSet(); // cells whose form the learner has asked for, again or not
+
+export const wantForm = ({ model }) => wanted.add(model);
 
 const focusGuess = ({ model, node }) => {
   const field = GUESSES.test(model.sharedModel.getSource()) && node.querySelector(GUESS);
-  if (!field || field.value || offered.has(model)) return;
+  const isWanted = wanted.has(model);
+  if (isWanted && !field) node.focus({ preventScroll: true }); // a card says what the form needs
+  if (!field || !isWanted && (field.value || offered.has(model))) return;
+  wanted.delete(model);
   offered.add(model);
   field.focus();
 };

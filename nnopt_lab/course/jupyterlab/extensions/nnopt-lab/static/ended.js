@@ -1,0 +1,34 @@
+// The forms, hints and controls of a kernel that has ended, or started anew, do nothing any more. Until their cell runs
+// again, they make way for what a saved notebook shows in their place.
+
+const VIEW = 'application/vnd.jupyter.widget-view+json', ENDED = 'nnopt-ended';
+const ENDS = ['restarting', 'autorestarting', 'terminating', 'dead'];
+
+const hasWidget = ({ outputs }) => {
+  for (let n = 0; n < outputs.length; n += 1) if (outputs.get(n).data?.[VIEW]) return true;
+  return false;
+};
+
+const end = cell => {
+  const { classList } = cell.node, { outputs } = cell.model;
+  const isHeld = cell.outputArea.node.contains(document.activeElement);
+  classList.add(ENDED);
+  if (isHeld) cell.node.focus({ preventScroll: true });
+  const renew = () => {
+    if (outputs.length) return;
+    classList.remove(ENDED);
+    outputs.changed.disconnect(renew);
+  };
+  outputs.changed.connect(renew);
+};
+
+const endAll = ({ widgets }) => {
+  for (const cell of widgets) {
+    if (cell.model.type === 'code' && hasWidget(cell.model) && !cell.node.classList.contains(ENDED)) end(cell);
+  }
+};
+
+export const showEnded = ({ content, sessionContext }) => {
+  sessionContext.statusChanged.connect((_, status) => ENDS.includes(status) && endAll(content));
+  sessionContext.kernelChanged.connect((_, { oldValue }) => oldValue && endAll(content));
+};
