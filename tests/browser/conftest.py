@@ -106,10 +106,12 @@ def server(playwright_and_program, workspace, tmp_path_factory):
 @pytest.fixture
 def lab(page, server, workspace):
     """Opens a file of the workspace in JupyterLab, by default what `nnopt lab` opens; returns a `LabPage`."""
+    from nnopt_lab.course import last_work
     from nnopt_lab.course.lab_layout import FOLDER, layout_folder
     from tests.browser.lab_page import LabPage
 
     shutil.rmtree(workspace / FOLDER, ignore_errors=True)  # else the tabs of the test before would be open
+    (workspace / last_work.FILE).unlink(missing_ok=True)  # and the start page would go on in its lesson
     layout_folder(workspace)
     address, token = server
     return lambda path="": LabPage(page, address, token).open(path)

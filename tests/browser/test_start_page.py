@@ -147,7 +147,6 @@ def test_going_on_after_a_failed_check_shows_the_text_of_the_exercise_above_its_
     panel = page.locator(".jp-WindowedPanel-outer:visible")
     tops = [box["y"] for box in (part.bounding_box() for part in text.all())]
     assert min(abs(top - panel.bounding_box()["y"]) for top in tops) < 20
-    (workspace / last_work.FILE).unlink()
 
 
 def test_the_open_start_page_follows_the_progress(lab, workspace):
@@ -159,8 +158,7 @@ def test_the_open_start_page_follows_the_progress(lab, workspace):
     page.locator(".jp-RenderedMarkdown h2", has_text="What is new").wait_for(state="detached")
 
 
-def test_the_start_page_follows_a_save_in_a_workspace_where_nothing_ran(lab, workspace):
-    (workspace / last_work.FILE).unlink(missing_ok=True)
+def test_the_start_page_follows_a_save_in_a_workspace_where_nothing_ran(lab):
     lesson = lab("09_distillation.ipynb")
     lesson.page.keyboard.press("Escape")
     lesson.page.keyboard.press("b")
@@ -198,4 +196,3 @@ def test_the_start_page_follows_each_cell_that_runs_and_no_run_of_all(lab, works
     wait_for("section 7. Part](12_hardware.ipynb#cell-id=")
     assert "It is the first section with something unfinished." in page_of()
     path.write_text(kept)
-    (workspace / last_work.FILE).unlink()
