@@ -158,16 +158,6 @@ def test_the_open_start_page_follows_the_progress(lab, workspace):
     page.locator(".jp-RenderedMarkdown h2", has_text="What is new").wait_for(state="detached")
 
 
-def test_the_start_page_follows_a_save_in_a_workspace_where_nothing_ran(lab):
-    lesson = lab("09_distillation.ipynb")
-    lesson.page.keyboard.press("Escape")
-    lesson.page.keyboard.press("b")
-    lesson.page.locator(".lm-TabBar-tab.lm-mod-current.jp-mod-dirty").wait_for()
-    lesson.save()
-    lesson.open(START_PAGE)
-    lesson.page.locator(".jp-RenderedMarkdown blockquote", has_text="Continue with 09 Distillation").wait_for()
-
-
 def test_the_start_page_follows_each_cell_that_runs_and_no_run_of_all(lab, workspace):
     path = workspace / "12_hardware.ipynb"
     kept = path.read_text()
