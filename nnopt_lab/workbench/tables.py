@@ -19,7 +19,7 @@ _SPARE = 4  # characters by which the first half of a broken line may be the lon
 _PAD, _PAD_POINT = "\u2007", "\u2008"  # spaces as wide as a digit and as a point
 _LINE = "border-bottom:1px solid var(--jp-border-color2,#8888884d)"
 _CELL = f"vertical-align:baseline;{_LINE};"
-_GAP = 16  # pixels between columns
+_GAP = 14  # pixels between columns
 _COLOR = "color:var(--jp-ui-font-color1,inherit)"
 _SECOND = "opacity:0.75;font-size:92%"
 # The sign below a table that is wider than the page. It is a picture: text would stay where a page drops styles.

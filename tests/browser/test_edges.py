@@ -105,6 +105,19 @@ def test_edges_and_widths_are_the_same_in_every_window(page):
         assert [edges for edges in inner if edges[0] != left or edges[1] > right] == [], width
 
 
+def test_text_is_larger_than_a_menu_and_a_user_can_make_it_larger_still(page):
+    size = "() => parseFloat(getComputedStyle(document.querySelector('.jp-RenderedMarkdown > p')).fontSize)"
+    body = page.page.locator("body")
+    assert body.evaluate(size) == 15
+    page.menu_item("Settings", "Theme", "Increase Content Font Size")
+    page.page.wait_for_timeout(1000)
+    assert body.evaluate(size) == 16
+
+
+def test_an_output_repeats_no_number_of_its_cell(page):
+    assert page.page.locator(".jp-OutputPrompt:visible", has_text="[").count() == 0
+
+
 def test_texts_can_be_read_in_every_theme(page):
     for theme, least in THEMES.items():
         page.menu_item("Settings", "Theme", theme)
