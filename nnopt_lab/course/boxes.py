@@ -105,7 +105,7 @@ def _class() -> type:
     import ipywidgets as widgets
 
     class Box(widgets.VBox):
-        without_kernel = static = place = fix = wait = noted = None  # noted: metadata of the output
+        without_kernel = static = place = wait = noted = None  # noted: metadata of the output
 
         def __repr__(self) -> str:
             return repr(self.without_kernel)

@@ -23,7 +23,7 @@ _MARKED = re.compile(  # a value behind a mark of `differences`: a string, a com
 _UNIT = re.compile(r"\w+ = [^\s,]+|[^\s,]*[-/?][^\s,]*")  # such as k = 3 or 8e-05, inside which a line would end
 _UNBROKEN = 40  # characters of one, at most
 _SIGN = "display:inline-block;width:1.25ch;font-size:80%;text-align:center;opacity:.75"
-_WHOLE = "white-space:nowrap"
+WHOLE = "white-space:nowrap"  # style of what no line ends inside
 _SHORT = 90  # characters of a block that stands beside its label
 _GREY = "rgba(127,127,127,.14)"
 _WORDS = "word-break:normal;overflow-wrap:anywhere;"  # JupyterLab breaks a line of code anywhere, even inside a name
@@ -94,7 +94,8 @@ class Card:
     def _repr_html_(self) -> str:
         accent = ACCENTS[self.mood]
         return (
-            f'<div role="note" aria-label="{html.escape(_kind(self.mood))}" style="border-left:4px solid {accent};'
+            f'<div role="note" class="nnopt-card nnopt-{self.mood}" aria-label="{html.escape(_kind(self.mood))}" '
+            f'style="border-left:4px solid {accent};'
             f"border-radius:4px;background:{accent}{TINT};padding:8px 14px;margin:4px 0;"
             f'box-sizing:border-box;max-width:{WIDTH};{FONT}">'
             f'<div><span aria-hidden="true" style="display:inline-block;min-width:1.5em;margin-right:.4em;'
@@ -151,15 +152,15 @@ def _paragraph(text: str) -> str:
 
 def _block(label: str, text: str) -> str:
     if cells := cells_of(text):
-        return f'<div style="margin-top:6px;font-size:90%">{inline(label)}</div>{html_table(*cells)}'
+        return f'<div style="margin-top:6px">{inline(label)}</div>{html_table(*cells)}'
     button = _copy_button(text) if isinstance(text, Copyable) else ""
     if label and "\n" not in text and len(text) < _SHORT:
         return (
-            '<div style="margin-top:4px;display:flex;align-items:baseline"><span style="flex:0 0 10em;font-size:90%">'
+            '<div style="margin-top:4px;display:flex;align-items:baseline"><span style="flex:0 0 10em">'
             f'{inline(label)}</span> <span><code style="{_WORDS}white-space:pre-wrap;background:{_GREY};color:inherit">'
             f"{_code(text)}</code>{button}</span></div>"
         )
-    caption = f'<div style="margin-top:6px;font-size:90%">{inline(label)}{button}</div>' if label or button else ""
+    caption = f'<div style="margin-top:6px">{inline(label)}{button}</div>' if label or button else ""
     return (
         f'{caption}<pre style="margin:2px 0 0;padding:4px 8px;border-radius:3px;background:{_GREY};color:inherit;'
         f'{_WORDS}white-space:pre-wrap">{_code(text)}</pre>'
@@ -187,7 +188,7 @@ def _code(text: str) -> str:
 def _marked(value: str) -> str:
     """A value behind its sign, which is as wide as a character of code whatever its font."""
     accent = ACCENTS["bad" if value[0] == "✗" else "good"]
-    wrap = f";{_WHOLE}" if len(value) <= _UNBROKEN else ""
+    wrap = f";{WHOLE}" if len(value) <= _UNBROKEN else ""
     sign = (
         f'<span role="img" aria-label="{html.escape(_("differs:"))}" style="{_SIGN}">{value[0]}</span>'
         f"{html.escape(value[1:])}"
@@ -199,11 +200,14 @@ def _unbroken(text: str) -> str:
     parts, at = [], 0
     for found in _UNIT.finditer(text):
         if len(found[0]) <= _UNBROKEN:
-            parts += [html.escape(text[at : found.start()]), f'<span style="{_WHOLE}">{html.escape(found[0])}</span>']
+            parts += [html.escape(text[at : found.start()]), f'<span style="{WHOLE}">{html.escape(found[0])}</span>']
             at = found.end()
     return "".join(parts) + html.escape(text[at:])
 
 
 def _plain_block(label: str, text: str) -> str:
-    lines = text_table(cells) if (cells := cells_of(text)) else text.splitlines()
-    return f"  {label.rstrip('.。')}:\n" + "\n".join(f"    {line}" for line in lines)
+    cells, label = cells_of(text), label.rstrip(".。")
+    if not cells and label and "\n" not in text and len(text) < _SHORT:
+        return f"  {label}: {text}"
+    lines = text_table(cells) if cells else text.splitlines()
+    return f"  {label}:\n" + "\n".join(f"    {line}" for line in lines)

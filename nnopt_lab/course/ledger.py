@@ -5,13 +5,12 @@ import math
 import textwrap
 from dataclasses import dataclass
 
-from nnopt_lab.course.cards import inline
+from nnopt_lab.course.cards import WHOLE, inline
 from nnopt_lab.workbench.language import _, counted, translated
 
 FARTHEST = 1e6  # of guess ÷ measured, on the plot
 LONGEST_NAME = 64
 FINEST = 2  # decimals of percent and points: 10,000 test pictures can't show more
-_WHOLE = "white-space:nowrap"
 ENOUGH = 3  # guesses, before anything is said about all of them: one or two prove nothing
 
 
@@ -185,17 +184,17 @@ class Ledger:
         rows = "".join(
             _row(
                 "td",
-                (f"{left};{_WHOLE}", f'<span style="color:{colors[p.lesson]}">●</span> {html.escape(p.lesson[:2])}'),
+                (f"{left};{WHOLE}", f'<span style="color:{colors[p.lesson]}">●</span> {html.escape(p.lesson[:2])}'),
                 (left, inline(translated(name))),
                 (right, _whole(in_unit(p.guess, p.unit))),
                 (right, _whole(in_unit(p.measured, p.unit))),
-                (f"{left};{_WHOLE}", html.escape(p.verdict)),
+                (f"{left};{WHOLE}", html.escape(p.verdict)),
             )
             for name, p in self.made.items()
         )
         heads = _row(
             'th scope="col"',
-            (f"{left};{_WHOLE}", _("lesson")),
+            (f"{left};{WHOLE}", _("lesson")),
             (left, _("prediction")),
             (right, _("guess")),
             (right, _("measured")),

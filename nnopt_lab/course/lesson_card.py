@@ -13,7 +13,7 @@ from nnopt_lab.course.workspace import edition_folder, where_progress_stays, wor
 from nnopt_lab.workbench.language import _, translated
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LessonCard(Card):
     """A card in which some texts are links in HTML; in JupyterLab, it also offers to stop the kernels of other lessons.
 

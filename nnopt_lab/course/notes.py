@@ -2,22 +2,19 @@
 
 from dataclasses import dataclass
 
-from nnopt_lab.course.cards import FONT, WIDTH, badge, inline
+from nnopt_lab.course.cards import FONT, WIDTH, Card, badge, inline
 from nnopt_lab.course.cell_output import shell
 
 
-@dataclass(frozen=True)
-class Note:
-    """A sentence, with `code` and *emphasis*."""
+@dataclass(frozen=True, repr=False)
+class Note(Card):
+    """A card of one quiet line, without a frame."""
 
-    text: str
-
-    def __repr__(self) -> str:
-        return f"○ {self.text}"
+    mood: str = "quiet"
 
     def _repr_html_(self) -> str:
         style = f"margin:2px 0 8px;max-width:{WIDTH};padding-left:1.8em;text-indent:-1.8em;{FONT}"
-        return f'<div class="nnopt-note" style="{style}">{badge("quiet")}{inline(self.text)}</div>'
+        return f'<div class="nnopt-note" style="{style}">{badge(self.mood)}{inline(self.title)}</div>'
 
 
 def note(text: str) -> None:

@@ -18,8 +18,7 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
             is fixed, else the guess's card.
 
     Returns:
-        A widget. `widget.fix(card)` leaves the card's title and text, and takes the field away; `widget.wait()` takes
-        it away as long as the measurement itself asks for the guess.
+        A box. `box.wait()` takes the field away as long as the measurement itself asks for the guess.
     """
     import ipywidgets as widgets
 
@@ -28,7 +27,7 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
 
     def read(typed: str) -> None:
         card = commit(typed)
-        {"bad": refuse, "quiet": fix}.get(card.mood, accept)(card)
+        {"bad": refuse, "quiet": made.replace}.get(card.mood, accept)(card)
 
     def refuse(card: Card) -> None:
         answer.value = alert(card.title)
@@ -38,12 +37,6 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
         made.leave(replace(card, lines=(*card.lines, again)))
         button.description = _("Change my guess")
         answer.value = _lines(card)  # last, so that what is seen is also what would be saved
-
-    def fix(card: Card) -> None:
-        made.leave(card)
-        answer.value = _lines(card)
-        row.layout.display = "none"
-        label.value = f"<b>{inline(card.title)}</b>"
 
     def wait() -> None:
         row.layout.display, answer.value = "none", ""
@@ -57,7 +50,7 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
     made = form([label, row, answer], committed or unanswered)
     if committed is not None:
         accept(committed)
-    made.fix, made.wait = fix, wait
+    made.wait = wait
     return made
 
 

@@ -16,6 +16,7 @@ from nnopt_lab.course.cell_output import has_learner, seen
 from nnopt_lab.course.display import show
 from nnopt_lab.course.ledger import Ledger, Prediction, figures, in_unit, ledger_of, with_unit
 from nnopt_lab.course.lesson_files import paths
+from nnopt_lab.course.notes import Note
 from nnopt_lab.course.prediction_box import prediction_box
 from nnopt_lab.course.reveal_picture import picture
 from nnopt_lab.course.session import current_lesson
@@ -48,7 +49,7 @@ def predict(name: str, guess: float | None = None, unit: str = DEFAULT_UNIT):
         entry.unit = unit
         _store(name, entry)
     if guess is None:
-        return _box(name, entry) if entry.measured is None else _fixed(name, entry)
+        return _box(name, entry) if entry.measured is None else _kept(entry)
     return _commit(name, guess, unit)
 
 
@@ -83,11 +84,10 @@ def _measured(name: str, entry: Prediction, numbers: tuple[float, float, float],
     entry.measured, entry.low, entry.high = numbers
     _store(name, entry)
     if name in _boxes:
-        _boxes.pop(name).fix(_fixed(name, entry))
+        _boxes.pop(name).replace(_kept(entry))
     shown, reason = translated(name), (translated(because),) if because else ()
     if entry.guess is None:
-        unguessed = _("{measured} · measured without a guess", measured=_result(entry))
-        return Card(_("Measured: {name}", name=shown), "neutral", (unguessed, *reason))
+        return Card(_("Measured: {name}", name=shown), "neutral", (_result(entry), *reason))
     result = _result(entry)
     guessed = _("You guessed {guess}: {verdict}.", guess=in_unit(entry.guess, entry.unit), verdict=entry.verdict)
     title = _("Predicted and measured: {name}", name=shown)
@@ -109,15 +109,19 @@ def _commit(name: str, guess: float, unit: str) -> Card:
     if not math.isfinite(guess):
         return Card(_("A guess must be a finite number; {guess} was given.", guess=repr(guess)), "bad")
     if entry.measured is not None:
-        if guess == entry.guess:
-            measured = _("{guess}. It has been measured.", guess=in_unit(guess, entry.unit))
-            return Card(_("Your guess: {name}", name=translated(name)), "neutral", (measured,))
-        return _fixed(name, entry)
+        return _kept(entry) if guess == entry.guess else _fixed(name, entry)
     entry.guess = guess
     _store(name, entry)
     is_shown = end_waiting(name)
     start_page.follow(workspace(), entry.lesson)
-    return _fixed(name, _entry(name)) if is_shown else _committed(name, entry)
+    return _kept(entry) if is_shown else _committed(name, entry)
+
+
+def _kept(entry: Prediction) -> Note:
+    """What is left of a guess after its measurement, whose own card tells the rest."""
+    if entry.guess is None:
+        return Note(_("Measured without a guess."))
+    return Note(_("Your guess: {guess}", guess=in_unit(entry.guess, entry.unit)))
 
 
 def _fixed(name: str, entry: Prediction) -> Card:

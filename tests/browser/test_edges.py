@@ -52,6 +52,12 @@ CODE_LOOKS = f"""
   return [tag, [...new Set(looks)]];
 }}))
 """
+# The sizes of the text of what has a frame, but for code, tables and figures.
+SIZES = f"""
+() => [...document.querySelectorAll('.jp-Notebook :is(.nnopt-card, .nnopt-form, .nnopt-strip, .nnopt-controls) *')]
+  .{VISIBLE}.filter(element => [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim()))
+  .filter(element => !element.closest('code, pre, table, svg, .nnopt-copies')).map(e => getComputedStyle(e).fontSize)
+"""
 # The opacities of the tints of what has one.
 TINTED = ".nnopt-help, .nnopt-form, .nnopt-asking > .nnopt-strip, .nnopt-goals, .jp-Notebook [role=note]"
 TINTS = f"""
@@ -138,6 +144,28 @@ def test_code_in_cards_looks_the_same_in_all_of_them_and_after_a_reload(page):
     page.open("edges.ipynb")
     page.outputs("A name").last.wait_for()
     assert page.page.locator(".nnopt-help").count() == 0 and page.page.evaluate(CODE_LOOKS) == before
+
+
+def test_text_in_frames_is_as_large_as_the_page_s(page):
+    text = page.page.locator(".jp-RenderedMarkdown > p").first.evaluate("text => getComputedStyle(text).fontSize")
+    sizes = page.page.evaluate(SIZES)
+    assert len(sizes) > 20 and set(sizes) == {text}
+
+
+def test_a_question_is_selected_as_one_and_a_bar_is_beside_all_that_is_selected(page):
+    asking = page.page.locator(".nnopt-asking")
+    told = asking.locator("xpath=preceding-sibling::*[1]")
+    bar = "strip => getComputedStyle(strip, '::before').backgroundColor"
+    line = "cell => getComputedStyle(cell).boxShadow.split('rgb').length - 1"
+    asking.locator(".jp-OutputPrompt, .nnopt-strip > span").first.click()
+    page.page.keyboard.press("Escape")
+    for _ in range(2):
+        assert [cell.evaluate(line) for cell in (told, asking)] == [3, 3], "three edges of each, and none between them"
+        beside = told.locator(".jp-Collapser").first.evaluate("bar => getComputedStyle(bar).backgroundColor")
+        assert beside == asking.locator(".nnopt-strip").evaluate(bar) != "rgba(0, 0, 0, 0)"
+        page.page.keyboard.press("ArrowUp")
+    assert asking.locator(".nnopt-strip").evaluate(bar) == "rgba(0, 0, 0, 0)"
+    assert [cell.evaluate(line) for cell in (told, asking)] == [0, 0]
 
 
 def test_long_code_in_a_card_stands_whole_and_the_page_scrolls_over_it(page):

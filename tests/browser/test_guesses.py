@@ -46,7 +46,7 @@ def test_a_guess_is_changed_until_it_is_measured_and_comes_back_with_the_noteboo
     page.page.get_by_role("button", name="Change my guess").click()
     output.get_by_text("4×. Now measure.").first.wait_for()
     run_cell(page, 1)
-    output.get_by_text("can't be changed any more; your guess was 4×.").first.wait_for()
+    output.get_by_text("Your guess: 4×").wait_for()
     assert field.is_hidden() and read(workspace)["predictions"][NAME]["guess"] == 4
     assert page.errors == []
 
@@ -102,13 +102,14 @@ def test_after_all_cells_ran_a_number_is_hidden_until_it_is_guessed_or_shown_wit
             measured.get_by_role("alert").get_by_text("A guess must be a number").wait_for()
     measured.get_by_text("You guessed 3×").locator("visible=true").wait_for()
     measured.get_by_role("img", name="The guess and the measured value").wait_for()
-    asked.get_by_text("can't be changed any more; your guess was 3×.").locator("visible=true").wait_for()
-    assert asked.get_by_role("button", name="Commit my guess").is_hidden()
+    asked.get_by_text("Your guess: 3×").wait_for()
+    assert asked.locator(".jp-OutputArea-output").inner_text().count("\n") == 0, "a line is left of the form"
     other.get_by_role("button", name="Show without a guess").click()
-    other.get_by_text("measured without a guess").wait_for()
-    page.page.locator(".jp-CodeCell").nth(2).get_by_text("Already measured: another").locator("visible=true").wait_for()
+    other.get_by_text("2.0× (interval 1.9 to 2.1)").wait_for()
+    page.page.locator(".jp-CodeCell").nth(2).get_by_text("Measured without a guess.").wait_for()
     page.save()
     page.open("late.ipynb")
+    asked.get_by_text("Your guess: 3×").wait_for()
     measured.get_by_text("You guessed 3×").wait_for()
     third.get_by_text("Waits for your guess: run this cell again.").wait_for()
     assert page.page.locator(".nnopt-form").count() == 0
@@ -120,7 +121,7 @@ def test_after_all_cells_ran_a_number_is_hidden_until_it_is_guessed_or_shown_wit
     run_cell(page, 5)
     third.get_by_text("You guessed 4×").wait_for()
     run_cell(page, 2)
-    page.page.locator(".jp-CodeCell").nth(2).get_by_text("Already measured").wait_for()
+    page.page.locator(".jp-CodeCell").nth(2).get_by_text("Measured without a guess.").wait_for()
     assert page.errors == []
 
 
@@ -178,7 +179,7 @@ def test_what_shows_a_number_that_waits_is_covered_until_it_is_guessed(lab, work
     measured.get_by_role("textbox", name="Your guess").fill("3")
     measured.get_by_role("button", name="Commit my guess").press("Enter")
     measured.get_by_text("You guessed 3×").locator("visible=true").wait_for()
-    asked.get_by_text("your guess was 3×.").locator("visible=true").wait_for()
+    asked.get_by_text("Your guess: 3×").wait_for()
     assert covered() == [False] * 8 and page.page.evaluate(told) == []
     assert read(workspace)["predictions"][NAME]["measured"] == 2 and page.errors == []
 

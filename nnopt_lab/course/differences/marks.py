@@ -18,6 +18,7 @@ from nnopt_lab.workbench.language import Message
 
 WRONG, RIGHT = "✗", "✓"  # before a value of the result, and before the expected one
 _LONGEST = 600  # characters of a result that is shown whole
+_MOST_LINES = 4  # of a result in several parts that is shown whole
 _ONLY_ROW = 36  # numbers of a tensor
 _PRECISIONS = (4, 8)
 
@@ -133,7 +134,9 @@ def _sequences(got, wanted, tolerance: float) -> Pair | None:
     if not any(differs):
         return show(got), show(wanted)
     pairs = [_item(g, w, not d, tolerance) for g, w, d in zip(got, wanted, differs, strict=True)]
-    return None if None in pairs else _together(got, wanted, pairs)
+    if None in pairs:
+        return None
+    return _parts_that_differ(pairs, differs) if has_parts(wanted) else _together(got, wanted, pairs)
 
 
 def _item(got, wanted, same: bool, tolerance: float) -> Pair | None:
@@ -148,18 +151,40 @@ def _item(got, wanted, same: bool, tolerance: float) -> Pair | None:
 
 
 def _together(got, wanted, pairs: list[Pair]) -> Pair:
-    if has_parts(wanted):
-        return tuple(_parts([p[side] for p in pairs]) for side in (0, 1))
     if any(isinstance(value, Tensor) for value in (*got, *wanted)):
         return tuple("\n".join(p[side] for p in pairs) for side in (0, 1))
     return in_columns(pairs, (_brackets(got), _brackets(wanted)))
 
 
-def _parts(texts: list[str]) -> str:
+def _parts_that_differ(pairs: list[Pair], differs: list[bool]) -> Pair:
+    """All parts of a short result; of a longer one those that differ, and if even they are long, the first of them.
+
+    Beside the result, a line tells of each part that is left out.
+    """
+    shown = list(range(len(pairs)))
+    if _lines(pairs) > _MOST_LINES:
+        shown = [n for n in shown if differs[n]]
+    if _lines([pairs[n] for n in shown]) > _MOST_LINES:
+        shown = shown[:1]
+    mine, its = ([pair[side] if n in shown else None for n, pair in enumerate(pairs)] for side in (0, 1))
+    return _parts(mine, differs), _parts(its)
+
+
+def _lines(pairs: list[Pair]) -> int:
+    return sum(max(text.count("\n") + 1 for text in pair) for pair in pairs)
+
+
+def _parts(texts: list[str | None], differs: list[bool] = ()) -> str:
+    """The parts one below the other. One without a text is a line if `differs` is given, which says what to tell."""
     text = ""
     for number, part in reversed(list(enumerate(texts, 1))):
         end = Message("\n{parts}", parts=text) if text else ""
-        text = Message("result {number}:\n{value}{others}", number=number, value=part, others=end)
+        if part is not None:
+            text = Message("result {number}:\n{value}{others}", number=number, value=part, others=end)
+        elif differs and differs[number - 1]:
+            text = Message("result {number}: differs, too{others}", number=number, others=end)
+        elif differs:
+            text = Message("result {number}: right{others}", number=number, others=end)
     return text
 
 

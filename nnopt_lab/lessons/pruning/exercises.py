@@ -364,7 +364,7 @@ def flatten_columns(kept, height, width):
 
 
 def _two_convolutions(g: torch.Generator):
-    filters = randint(g, 3, 5)
+    filters = randint(g, 3, 4)
     weight1, weight2 = decimals(g, filters, 2, 1, 1), decimals(g, filters, filters, 1, 1)
     kept = subset(g, filters, 2)
     return weight1, decimals(g, filters), weight2, kept
