@@ -166,3 +166,15 @@ def test_a_line_never_ends_inside_a_number():
     assert "8e-05</mark>" in page and '<span style="white-space:nowrap">7e-11]</span>' in page
     (mark,) = page.split("<mark ")[1:]
     assert "white-space:nowrap" in mark.partition(">")[0]
+
+
+def test_of_a_long_result_in_parts_only_those_that_differ_are_shown_or_the_first_of_them():
+    matrix, row = torch.arange(9.0).reshape(3, 3), torch.ones(2)
+    wrong = matrix + torch.eye(3)
+    got, wanted = side_by_side((matrix, wrong, row), (matrix, matrix, row), 1e-5)
+    assert got.startswith("result 1: right\nresult 2:\nfloat32 [3, 3]:") and got.endswith("result 3: right")
+    assert wanted.startswith("result 2:\n") and "result 1" not in wanted and "result 3" not in wanted
+    got, wanted = side_by_side((wrong, wrong, row), (matrix, matrix, row), 1e-5)
+    assert got.endswith("]]\nresult 2: differs, too\nresult 3: right") and "result 2" not in wanted
+    got, wanted = side_by_side((row, row + 1), (row, row), 1e-5)
+    assert got.count("\n") == wanted.count("\n") == 3, "short ones are shown whole"
