@@ -529,7 +529,7 @@ after_a_third = accuracy(logits, pictures.test.labels)
 print(f"Trained on a third of the pictures, with 8-bit weights: {after_a_third:.1f} %")
 
 # %% tags=["fold"]
-# Claims: the four bugs
+# Claims: the repaired program
 integers, scale = to_int8(weights)
 claim(
     "With 8-bit weights, accuracy is above 70 %; guessing would give 10 %.",

@@ -796,8 +796,8 @@ claim(
 diagrams.integer_pipeline()
 
 # %% [markdown]
-# What to see: only the left column is float, and for the weights it is left once, before the network runs. Between two
-# layers, int8 goes in and int8 comes out.
+# What to see: only the left column is float. The weights become int8 once, before the network runs, and the input of the
+# network becomes uint8 (0 to 255) when it arrives. From then on, each layer reads uint8 and writes uint8.
 #
 # One real number remains, $M = s_w s_x / s_y$, usually far below 1. It is known in advance, so you can write it as an
 # integer divided by a power of two, $M \approx m / 2^n$. Multiplying by $M$ then takes one integer product and a shift
@@ -828,7 +828,7 @@ def fixed_point(real, bits):
 check("by_hand.fixed_point", fixed_point)
 
 # %% [markdown]
-# **Exercise (3 points).** Now *requantise* with them: turn 32-bit sums into the 8-bit integers of the next layer,
+# **Exercise (3 points).** Now *requantise* with them: turn the int32 sums into the uint8 values of the next layer,
 # without floats.
 
 
@@ -1306,7 +1306,7 @@ quantization_playground(net, pictures)
 # | grid | $r = s(q - z)$; zero is exact; each bit is worth 6 dB |
 # | granularity | one scale per filter costs almost nothing, and rescues networks whose filters differ |
 # | activations | their range is an estimate: calibrate, and beware of outliers |
-# | integers only | int8 products, int32 sums, a multiplier and a shift; less than half a point lost |
+# | integers only | 8-bit products, int32 sums, a multiplier and a shift; less than half a point lost |
 # | powers of two | the article's function, repaired: as good as an even grid at 3 bits, worse at more |
 #
 # **In practice**, 8-bit weights with one scale per channel and 8-bit activations with one scale per tensor are what

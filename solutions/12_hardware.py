@@ -192,7 +192,7 @@ display(
         caption=f"{machine.processor}: {', '.join(machine.instructions)}",
     )
 )
-print(f"this process may use {machine.cores} cores")
+print(f"cores that this process may use: {machine.cores}")
 
 # %% tags=["fold"]
 # Claims: the roofline

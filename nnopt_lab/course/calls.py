@@ -38,6 +38,7 @@ __all__ = ["check", "claim", "hint", "lesson", "needs", "question", "yours_or_ou
 
 _UNANSWERED = ("blank", "library")
 _accepted: dict[str, object] = {}
+_left_blank: set[str] = set()  # exercises that were blank at their last check
 _given_away: set[str] = set()  # exercises for which the lesson now uses the library's function
 _wrong_numbers: dict[tuple[Path, str], list[float]] = {}  # different wrong answers, by workspace and question
 
@@ -83,6 +84,7 @@ def check(id: str, answer) -> Card:
         title = _("{exercise}: interrupted", exercise=translated(exercise.title))
         return Card(title, "quiet", (_("Your function was still running when you stopped it."),))
     if verdict.state != "library":  # a later cell bound the name to the library's function; this is no new answer
+        (_left_blank.add if verdict.state == "blank" else _left_blank.discard)(id)
         _accepted.pop(id, None)
     if verdict.passed:
         _accepted[id] = answer
@@ -96,7 +98,7 @@ def check(id: str, answer) -> Card:
 def yours_or_ours(id: str):
     """Return your function if its last check passed, else the library's, so that lessons run with blank exercises.
 
-    A note tells when it is the library's.
+    A note tells when it is the library's, unless the card of a blank exercise stands above.
 
     Raises:
         ValueError: there is no such exercise.
@@ -108,8 +110,18 @@ def yours_or_ours(id: str):
         return _accepted[id]
     exercise = exercises()[id]
     _given_away.add(id)
-    note(_("From here on, `{name}` is the library's: yours has not passed its check.", name=exercise.name))
+    if id not in _left_blank:
+        note(_library_instead(exercise))
     return exercise.reference
+
+
+def _library_instead(exercise: Exercise) -> str:
+    if record.read(workspace())["exercises"].get(exercise.id, {}).get("points"):
+        return _(
+            "From here on, `{name}` is the library's: your present version has not passed its check.",
+            name=exercise.name,
+        )
+    return _("From here on, `{name}` is the library's: yours has not passed its check.", name=exercise.name)
 
 
 @seen

@@ -64,8 +64,8 @@ def box(card: HelpCard):
     button = widgets.Button(tooltip=_("Hints cost no points"), layout={"width": "auto", "align_self": "flex-start"})
     how = f'<div style="margin-top:6px;opacity:0.75">{inline(_("*Check* again for a hint."))}</div>'
 
-    def update(newest_open: bool = False) -> None:
-        taken, hints = _taken(id), _folds(id, newest_open)
+    def update(are_open: bool = False) -> None:
+        taken, hints = _taken(id), _folds(id, are_open)
         static.value = _within(without_line, hints, "" if taken >= HINTS else how)
         button.description = _("Hint {place} of {count}", place=taken + 1, count=HINTS)
         button.layout.display = "none" if taken >= HINTS else None
@@ -73,7 +73,7 @@ def box(card: HelpCard):
 
     def open_next(button) -> None:
         take_hint(id)
-        update(newest_open=True)
+        update(are_open=True)
 
     update()
     button.on_click(open_next)
@@ -85,10 +85,10 @@ def _within(card: str, *more: str) -> str:
     return card.removesuffix("</div>") + "".join(more) + "</div>"
 
 
-def _folds(id: str, newest_open: bool = False) -> str:
+def _folds(id: str, are_open: bool = False) -> str:
     """The hints taken so far, and the solution or what is missing for it, in HTML."""
     exercise, taken = exercises()[id], _taken(id)
-    hints = [fold(*titled_hint(exercise, n), newest_open and n == taken - 1) for n in range(taken)]
+    hints = [fold(*titled_hint(exercise, n), are_open) for n in range(taken)]
     after = [fold(summary, line) for summary, line in _solution(exercise)] if taken == HINTS else []
     return f'<div style="{FONT}">{"".join(hints + after)}</div>' if hints else ""
 

@@ -31,6 +31,7 @@ NUMBER, LETTER = questions()["start.where_the_work_is"], questions()["start.thre
 def a_new_kernel(monkeypatch):
     monkeypatch.setattr(calls, "_accepted", {})
     monkeypatch.setattr(calls, "_given_away", set())
+    monkeypatch.setattr(calls, "_left_blank", set())
 
 
 @pytest.fixture
@@ -205,6 +206,22 @@ def test_yours_counts_only_while_its_last_check_passed():
     assert yours_or_ours(ID) is RIGHT
     check(ID, wrong)
     assert yours_or_ours(ID) is EXERCISE.reference
+
+
+def test_a_note_says_why_the_lesson_uses_the_librarys_unless_the_card_above_says_it(capsys):
+    def told() -> str:
+        yours_or_ours(ID)
+        return capsys.readouterr().out
+
+    assert "yours has not passed its check" in told(), "its check has not run"
+    check(ID, stub)
+    assert not told()
+    check(ID, wrong)
+    assert "yours has not passed its check" in told()
+    check(ID, RIGHT)
+    assert not told()
+    check(ID, wrong)
+    assert "your present version has not passed its check" in told()
 
 
 def test_a_pass_after_the_librarys_function_was_used_puts_yours_in_its_place_and_says_so(monkeypatch):

@@ -118,7 +118,8 @@ def _in_order(result, scores, count):
 def levels(scores, count):
     """Sort scores into levels.
 
-    `argsort().argsort()` is the usual idiom for ranks. The article drops level 0 and starts again; PyTorch's
+    `argsort().argsort()` is the usual idiom for ranks, but only `stable=True` promises to keep equal scores in their
+    order. The article drops level 0 and starts again; PyTorch's
     `prune.l1_unstructured` is the special case of a single cut.
     """
     return pruning.levels(scores, count)

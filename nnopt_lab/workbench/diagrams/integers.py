@@ -9,13 +9,13 @@ def integer_pipeline() -> Drawing:
     drawing = Drawing(
         960,
         250,
-        "Activations and weights, floats (blue), are divided by their scales and rounded to int8 (orange). Their "
-        "products are summed in int32 (green). Requantising multiplies by the scales' quotient, rounds and adds the "
-        "zero point: int8 for the next layer.",
+        "Activations and weights, floats (blue), are divided by their scales and rounded to uint8 and int8 "
+        "(orange). Their products are summed in int32 (green). Requantising multiplies by the scales' quotient, rounds "
+        "and adds the zero point: uint8 for the next layer.",
     )
     drawing.box(10, 30, 130, 60, "*activations x\nfloat32", BLUE)
     drawing.box(10, 160, 130, 60, "*weights w\nfloat32", BLUE)
-    drawing.box(280, 30, 120, 60, "*q_x\nint8", ORANGE)
+    drawing.box(280, 30, 120, 60, "*q_x\nuint8", ORANGE)
     drawing.box(280, 160, 120, 60, "*q_w\nint8", ORANGE)
     drawing.arrow((140, 60), (278, 60))
     drawing.text(208, 42, "÷ s_x, round, + z_x", size=12)
@@ -24,7 +24,7 @@ def integer_pipeline() -> Drawing:
     drawing.box(500, 85, 160, 80, "*Σ (q_x − z_x) · q_w\nint32 sums", GREEN)
     drawing.arrow((400, 60), (498, 110))
     drawing.arrow((400, 190), (498, 140))
-    drawing.box(810, 95, 140, 60, "*q_y\nint8, next layer", ORANGE)
+    drawing.box(810, 95, 140, 60, "*q_y\nuint8, next layer", ORANGE)
     drawing.arrow((660, 125), (808, 125))
     drawing.text(734, 92, "*requantise\n× s_x·s_w ÷ s_y,", size=12)
     drawing.text(734, 143, "round, + z_y", size=12)

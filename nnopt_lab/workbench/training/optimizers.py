@@ -31,8 +31,8 @@ def optimizer_of(
     # Training a part of the model, or more than the model, is allowed; other tensors instead of its own are a mistake.
     if not held & mine or (held - mine and left_out):
         raise ValueError(
-            f"optimizer contains {len(held - mine)} tensors that are not parameters of the model and lacks "
-            f"{len(left_out)} that are: create it after the last change to the model, or it updates the old ones."
+            f"optimizer lacks {len(left_out)} of the model's parameters and updates other tensors instead: create it "
+            "after the last change to the model."
         )
     return optimizer
 

@@ -136,16 +136,14 @@ class TestFit:
     def test_an_optimizer_of_other_parameters_is_refused(self):
         model = net()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        with pytest.raises(ValueError, match="optimizer contains 4 tensors that are not parameters of the model"):
+        with pytest.raises(ValueError, match="optimizer lacks 4 of the model's parameters and updates other tensors"):
             fit(copy.deepcopy(model), optimizer=optimizer)
 
     def test_an_optimizer_of_replaced_parameters_is_refused(self):
         model = net()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         model[1].weight = nn.Parameter(torch.zeros(16, 3072))  # its bias is still the model's
-        with pytest.raises(
-            ValueError, match="contains 1 tensors that are not parameters of the model and lacks 1 that are"
-        ):
+        with pytest.raises(ValueError, match="optimizer lacks 1 of the model's parameters and updates other tensors"):
             fit(model, optimizer=optimizer)
 
     def test_an_optimizer_may_hold_a_part_of_the_model_or_more_than_it(self):
