@@ -363,12 +363,10 @@ question(
     explanation="A tensor in the file holds all of its numbers, and a zero takes four bytes like any other. Zeros "
     "pay off if a compressor packs them (lesson 07), or if whole channels are removed (lesson 01).",
     comments={
-        "a": "You took zeros for free. A float32 tensor stores a zero in four bytes like any other number. Only "
-        "what is *removed* saves space.",
+        "a": "You took zeros for free. Only what is *removed* saves space.",
         "b": "You thought of a sparse format. ONNX has one for its initializers, but engines hardly support it, "
-        "and the exporter writes dense tensors.",
-        "d": "You counted the mask. It is multiplied into the weights when pruning is made permanent, and a dense "
-        "tensor is left.",
+        "and the exporter does not use it.",
+        "d": "You counted the mask. It is multiplied into the weights when pruning is made permanent.",
     },
 )
 question(

@@ -572,7 +572,7 @@ question(
     answer="c",
     comments={
         "a": "All hundred were trained in the same way, and none was trained on the validation pictures, where no loss "
-        "shows. What distinguishes this network is that it was chosen.",
+        "shows.",
         "b": "The loss is measured against the original on the same pictures, so their difficulty cancels.",
     },
     explanation="On 2,000 pictures, an accuracy near 90 % has a standard error of 0.7 points, and the largest of many such "

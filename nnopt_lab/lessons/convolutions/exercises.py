@@ -551,7 +551,7 @@ question(
     answer="b",
     comments={
         "a": "It has far fewer: one kernel per channel instead of one per pair of channels.",
-        "c": "It has a routine of its own, but this routine has little to compute for each value it fetches.",
+        "c": "PyTorch has a routine of its own for it, which computes nothing that it throws away.",
     },
     explanation="Every input value is used for k² products instead of k²·C_out. So memory is the limit, and the arithmetic "
     "units wait.",

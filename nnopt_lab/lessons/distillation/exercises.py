@@ -461,7 +461,7 @@ question(
     answer="c",
     comments={
         "a": "Her student is far from the teacher that she already has.",
-        "b": "It changes the result by less than more pictures do.",
+        "b": "It changes the result only a little.",
         "d": "On the same pictures, this removes information and adds none.",
     },
     explanation="A teacher is a function. From a few pictures, the student memorises the teacher's outputs; from many, it "

@@ -242,8 +242,7 @@ question(
     comments={
         "a": "They would add up if they were kept. Rounded to nearest, an update of 0.0005 is 0 steps of 1/64, every "
         "time.",
-        "c": "The update becomes 0 or one whole step in its own direction, never against it. It becomes a step with "
-        "probability 0.032, so about 32 times in a thousand.",
+        "c": "The update becomes 0 or one whole step in its own direction, never against it.",
     },
     explanation="An update of 0.0005 is 0.032 of a step. Rounded to nearest, that is 0, a thousand times. Rounded "
     "stochastically, it is a whole step of 1/64 with probability 0.032: about 32 steps, or 0.5, in all.",

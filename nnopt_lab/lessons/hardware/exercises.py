@@ -494,7 +494,7 @@ question(
     },
     answer="a",
     comments={
-        "b": "The work is the same, but it is divided into 32 parts, and the operator is done when the last part is.",
+        "b": "The work is the same, but one core has to do it for 32 threads in turn.",
         "c": "Two hardware threads of one core (SMT) can do that. Here the operating system switches threads every few "
         "milliseconds, and that is longer than a whole operator takes.",
     },

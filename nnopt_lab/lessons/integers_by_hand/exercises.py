@@ -638,8 +638,7 @@ question(
     },
     answer="c",
     comments={
-        "a": "This would be so if all weights shared one scale. Here the sum of class c counts in units of "
-        "`s_x·s_w[c]`, and 900 small units may be less than 500 large ones.",
+        "a": "This would be so if all weights shared one scale.",
         "b": "The input's zero point is handled inside the sums, and the output's is the same for all ten classes. "
         "Something else differs between them.",
     },

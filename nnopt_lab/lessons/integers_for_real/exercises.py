@@ -360,7 +360,7 @@ question(
     answer="b",
     comments={
         "a": "The arithmetic for one picture is a small part of the time, so halving it changes little.",
-        "c": "Work of some ten microseconds is done before other threads wake up. They only add overhead.",
+        "c": "Work of some ten microseconds is done before other threads wake up.",
     },
     explanation="For one picture of this size, most of the time goes into overhead: guards, dispatch, allocation. A runtime "
     "with less of it helps, and so does sharing it among many pictures.",

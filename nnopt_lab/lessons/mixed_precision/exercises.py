@@ -564,7 +564,7 @@ question(
     },
     answer="c",
     comments={
-        "a": "It rounds eight times more coarsely, with 7 mantissa bits instead of 10. Its range is what helps.",
+        "a": "It rounds eight times more coarsely, with 7 mantissa bits instead of 10.",
         "b": "That is true of the parameters' gradients. Those that flow back through the layers are bf16. (In fp16 these "
         "are the ones that underflow.)",
     },

@@ -508,7 +508,7 @@ question(
     },
     answer="a",
     comments={
-        "b": "But the steps don't: with momentum, a step also depends on earlier gradients.",
+        "b": "The gradients do. What else does a step of this optimizer depend on?",
         "c": "It is repeated from its start. If everything random in it depends only on its number, it is the same epoch.",
     },
     explanation="Everything that a step depends on must be in the checkpoint: weights, the state of the optimizer and of "

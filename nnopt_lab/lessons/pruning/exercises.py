@@ -473,7 +473,7 @@ question(
     },
     answer="b",
     comments={
-        "a": "For a single weight the L1 norm is |w| and the L2 norm is √w² = |w|: the same number.",
+        "a": "Compute both norms of a single weight, a large and a small one. Which of them does L2 change?",
         "c": "That would need a norm of the whole layer. Here every weight is scored by itself.",
     },
     explanation="For a single number both norms are |w|, so the order is the same. For filters they differ: of two filters "

@@ -345,7 +345,7 @@ question(
     comments={
         "a": "Clock speed, other programs and caches can change timings by more than 3 % within seconds, and all of "
         "B's runs came after all of A's.",
-        "b": "You don't know that either: the machine may simply have been quieter while B ran.",
+        "b": "The machine may simply have been quieter while B ran.",
     },
     explanation="A and B never ran under the same conditions, so you can't distinguish drift from a difference. "
     "Interleave them as A/B/A/B, compare pair by pair, and check whether the interval of the ratio contains 1.",
