@@ -803,7 +803,7 @@ for (name, values), color in zip(
 left.set(
     xlabel="index", ylabel="singular value", title="first linear layer, 128 × 2048"
 )
-right.set(xlabel="rank", ylabel="energy kept, %", title="dots: 90 %")
+right.set(xlabel="rank", ylabel="energy kept, %", title="rank that keeps 90 %: dots")
 plots.legend(fig)
 plots.finish(
     fig,

@@ -387,7 +387,9 @@ fig, (left, right) = plots.figure(ncols=2)
 left.plot(rates, color=plots.BLUE)
 left.set(xlabel="optimizer step", ylabel="rate", title="one cycle, peak 0.1")
 right.plot(momenta, color=plots.ORANGE)
-right.set(xlabel="optimizer step", ylabel="momentum", ylim=(0.8, 1))
+right.set(
+    xlabel="optimizer step", ylabel="momentum", title="the same cycle", ylim=(0.8, 1)
+)
 plots.finish(
     fig,
     "The rate rises for 30 steps and falls to almost 0; momentum mirrors it.",

@@ -378,8 +378,13 @@ left.plot(
 )
 means = {f"{size:,}": (of / size, of) for size, of in mean_examples.items()}
 for size, mean_of in mean_examples.items():
-    left.plot(examples[size] / size, examples[size], "o", color=plots.SKY, markersize=4)
-    left.plot(mean_of / size, mean_of, "o", color=plots.BLUE, markersize=6)
+    first = size == min(mean_examples)  # one entry of the legend for all sizes
+    for of, label, color, wide in (
+        (examples[size], "one seed", plots.SKY, 4),
+        (mean_of, "mean of the seeds", plots.BLUE, 6),
+    ):
+        look = {"color": color, "markersize": wide}
+        left.plot(of / size, of, "o", label=label if first else None, **look)
 left.set(
     xlabel="steps", ylabel="pictures", title="pictures and steps to 86 %, by batch size"
 )
@@ -786,7 +791,10 @@ random_sizes = batch_samplers.RandomBatchSizes(count, low=16, high=112, seed=0)
 fig, (left, right) = plots.figure(ncols=2)
 left.plot(random_sizes.sizes(0), ".", color=plots.BLUE, markersize=4)
 left.set(
-    xlabel="batch", ylabel="pictures", title="one epoch of random sizes", ylim=(0, 120)
+    xlabel="batch",
+    ylabel="pictures in the batch",
+    title="one epoch of random sizes",
+    ylim=(0, 120),
 )
 right.hist(
     [random_sizes.sizes(epoch) for epoch in range(3)],
@@ -794,7 +802,7 @@ right.hist(
     color=plots.PALETTE[:3],
     label=[f"epoch {epoch}" for epoch in range(3)],
 )
-right.set(xlabel="size", ylabel="batches")
+right.set(xlabel="pictures in the batch", ylabel="number of batches")
 plots.legend(right, ncols=3, title="sizes of three epochs")
 plots.finish(
     fig,

@@ -435,12 +435,13 @@ for column, (name, counts), fixed in zip(axes.T, counted.items(), (3, 6), strict
     shares.set_title(f"{name}: {fixed} bits each, Huffman {bits_each[name]:.2f}")
     plots.percent_axis(shares.yaxis)
     lengths = huffman.code_lengths(counts)
-    bits.plot(lengths, "o", color=plots.BLUE, markersize=4)
-    bits.axhline(fixed, color=plots.ORANGE, zorder=1)
+    bits.plot(lengths, "o", color=plots.BLUE, markersize=4, label="Huffman code")
+    bits.axhline(fixed, color=plots.ORANGE, zorder=1, label="equal lengths")
     bits.set(xlabel=labels[name], yticks=range(0, max(lengths) + 1, 2))
 axes[0][0].set_ylabel("share")
 axes[1][0].set_ylabel("bits")
 fig.align_ylabels()
+plots.legend(fig)
 plots.finish(
     fig,
     "Frequent values and gaps get short codes; a line marks codes of equal length.",
@@ -690,9 +691,13 @@ for number, (name, values) in enumerate(stages_shown.items()):
     plots.interval_line(right_ax, places + 0.1 * number, spans(values), name, color)
 right_ax.set_xticks(places, sparsities)
 right_ax.set(xlabel="share of weights removed")
-for ax in (left_ax, right_ax):
-    ax.axhspan(runs["dense"].min(), runs["dense"].max(), color=plots.FAINT, zorder=0)
-    plots.reference_line(ax, sweep["before"], across=True)
+lowest, highest = runs["dense"].min(), runs["dense"].max()
+for ax, (longer, start) in (
+    (left_ax, ("dense, trained as long", "original")),
+    (right_ax, (None, None)),
+):
+    ax.axhspan(lowest, highest, color=plots.FAINT, zorder=0, label=longer)
+    plots.reference_line(ax, sweep["before"], start, across=True)
     plots.legend(ax, ncols=4)
 plots.finish(
     fig,

@@ -567,17 +567,12 @@ fig, axes = plots.figure(ncols=3, sharey=True, height=3.8)
 plots.color_key(axes[0], ["float32", "bf16", "int8"])
 for ax, size in zip(axes, sizes, strict=True):
     gains = {name: gain(name, "eager float32", size) for name in ready}
-    plots.bars(ax, gains)
+    channels_last = gains["channels-last float32"].median
+    plots.bars(ax, gains, reference=channels_last, labels="{:.1f}×")
+    ax.lines[-1].set_label("channels-last float32")
     ax.axvline(1, color=plots.REFERENCE, linewidth=0.8, label="eager float32")
-    channels_last = gain("channels-last float32", "eager float32", size).median
-    ax.axvline(
-        channels_last,
-        color=plots.REFERENCE,
-        linestyle=":",
-        label="channels-last float32",
-    )
     ax.set(title=f"batch {size}", xlabel="times as fast as eager")
-plots.legend(fig)
+plots.legend(fig, ncols=5)
 fastest = {
     size: max(ready, key=lambda name: gain(name, "eager float32", size).median)
     for size in sizes
@@ -592,7 +587,7 @@ plots.finish(
 
 # %% [markdown]
 # What to see: a longer bar is a faster engine; blue is float32, gold bf16, and orange int8. The thin line is eager
-# float32. The dotted line is channels-last float32, so only the part of a bar beyond it is due to more than the layout.
+# float32. The dashed line is channels-last float32, so only the part of a bar beyond it is due to more than the layout.
 # At batch 1, on the left, the engine usually matters more than the number format.
 
 # %% tags=["fold", "nbval-ignore-output"]

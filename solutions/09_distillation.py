@@ -335,12 +335,12 @@ beginner = models.MyNet().eval()
 with torch.no_grad():
     first = beginner(pictures.to_input(pictures.test.images[:500]))
 temperatures = [1, 2, 4, 8, 16, 32, 64]
-sizes = {"with T²": [], "without": []}
+sizes = {"with T²": [], "without T²": []}
 for temperature in temperatures:
     logits = first.clone().requires_grad_()
     soft_loss(logits, said[:500], float(temperature)).backward()
     sizes["with T²"].append(logits.grad.norm().item())
-    sizes["without"].append(logits.grad.norm().item() / temperature**2)
+    sizes["without T²"].append(logits.grad.norm().item() / temperature**2)
 
 # %% tags=["fold"]
 # Plot: the gradient's size over the temperature
@@ -381,7 +381,7 @@ claim(
 )
 claim(
     "Without T², the gradient shrinks by a factor of more than 100.",
-    from_four["without"][0] > 100 * from_four["without"][-1],
+    from_four["without T²"][0] > 100 * from_four["without T²"][-1],
 )
 claim(
     "With T², the gradient is 2 to 5 times that of the labels from T = 4 to T = 64.",

@@ -548,8 +548,8 @@ for name, measured in epochs.items():
     for workers, (start, seconds) in measured.items():
         row = f"{name}, {workers} workers" if workers != 1 else f"{name}, 1 worker"
         batches, read = len(some) // 64, reading[name].median
-        rows[row] = {"start": start, "epoch": seconds}
-        formula[row] = epoch_seconds(batches, read, compute, workers, start)
+        rows[row] = {"start": 1000 * start, "epoch": 1000 * seconds}
+        formula[row] = 1000 * epoch_seconds(batches, read, compute, workers, start)
 fig, ax = plots.figure(height=3.4)
 plots.stages(ax, rows, {"start": plots.GOLD, "epoch": plots.BLUE})
 ax.plot(
@@ -559,7 +559,13 @@ ax.plot(
     color=plots.ORANGE,
     label="formula",
 )
-ax.set(xlabel="seconds")
+for place, (row, parts) in enumerate(rows.items()):
+    total = sum(parts.values())
+    beside = (max(total, formula[row]), place)
+    look = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
+    said = f"{total:,.0f} (formula: {formula[row]:,.0f})"
+    ax.annotate(said, beside, fontsize="small", **look)
+ax.set(xlabel="milliseconds, start and epoch together")
 plots.legend(fig)
 plots.finish(
     fig,
@@ -1045,6 +1051,7 @@ def timeline(said):
             textcoords="offset points",
             fontsize="small",
             color=color,
+            arrowprops={"arrowstyle": "-", "color": color, "relpos": (0, 0)},
         )
     ax.set(
         yticks=[],

@@ -171,7 +171,7 @@ series = {
     "finished": [c[1] / 1000 for c in clocks],
 }
 plots.curves(ax, durations, series)
-ax.set(xlabel="duration of each of 50 kernels, µs", ylabel="ms", yscale="log")
+ax.set(xlabel="duration of each of 50 kernels, µs", ylabel="time, ms", yscale="log")
 plots.log_axis(ax.xaxis, durations)
 plots.log_axis(ax.yaxis, [0.5, 1, 2, 5])
 plots.name_lines(ax)
@@ -650,7 +650,7 @@ stages = {
     for name, times in bounds.items()
 }
 plots.stages(right, stages, labels="{:.2f}")
-right.set(xlabel="ms", title="MyNet at its roofs, 4,096 pictures")
+right.set(xlabel="time, ms", title="MyNet at its roofs, 4,096 pictures")
 plots.legend(fig)
 plots.finish(
     fig,

@@ -244,7 +244,7 @@ reveal(
 
 # %% tags=["fold"]
 # Plot: sensitive groups of layers
-fig, (left, right) = plots.figure(ncols=2, height=2.6)
+fig, (left, right) = plots.figure(ncols=2, height=2.6, sharey=True)
 for ax, place, scale, title in (
     (left, 0, 1, "points lost"),
     (right, 1, 100, "multiply-accumulates saved, %"),

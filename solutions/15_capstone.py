@@ -463,8 +463,8 @@ earned = dict(zip(entered, points(sizes, naive, best), strict=True))
 fig, ax = plots.figure()
 line = torch.logspace(math.log10(best) - 0.3, math.log10(naive) + 0.3, 100).tolist()
 ax.plot(line, points(line, naive, best), color=plots.REFERENCE)
-plots.scatter(ax, {name: (board[name].bytes, got) for name, got in earned.items()})
 ax.set(xscale="log", xlabel="bytes", ylabel="points for the size")
+plots.scatter(ax, {name: (board[name].bytes, got) for name, got in earned.items()})
 plots.finish(
     fig,
     "Points over bytes: a straight line on a logarithmic axis, level at both ends, "

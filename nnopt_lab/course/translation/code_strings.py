@@ -14,11 +14,11 @@ CALLS_WITH_NAMES = re.compile(
 # Keywords of matplotlib, which are also keys where a dict of them is passed on.
 LOOKS = {
     *("alpha", "color", "ecolor", "edgecolor", "facecolor", "markerfacecolor", "fontsize", "linestyle", "linewidth"),
-    *("marker", "markersize", "textcoords", "xycoords", "xytext"),
+    *("marker", "markersize", "textcoords", "xycoords", "xytext", "arrowprops", "ha", "va"),
 }
 KEYWORDS_WITH_NAMES = LOOKS | {
     *("cmap", "colors", "style", "scale", "xscale", "yscale", "mode", "reduction", "sharex", "sharey", "orientation"),
-    *("engine", "device", "dtype", "backend", "format", "where", "ha", "va", "loc", "axis", "method", "per", "key"),
+    *("engine", "device", "dtype", "backend", "format", "where", "loc", "axis", "method", "per", "key"),
     *("fontfamily", "family", "fmt", "drawstyle", "histtype", "fontweight", "weight", "padding_mode", "schedule"),
     *("rounding", "observer", "which", "target", "name"),
 }

@@ -22,7 +22,7 @@ from nnopt_lab.workbench.plots.style import figure, finish, reference_line, styl
 from nnopt_lab.workbench.plots.values import middle_low_high, whiskers
 
 _HEIGHT = 0.65
-_WIDEST = 0.15  # of the axes, about the width of a number
+_WIDEST = 0.1  # of a figure's width, about the width of a number
 # A white line with this outline can be seen on bars and on both backgrounds.
 _OUTLINE = [effects.withStroke(linewidth=3, foreground=DARK)]
 
@@ -252,8 +252,10 @@ def _numbers(ax: Axes, ends: dict, reference: float | None = None) -> None:
     Negative bars have it beside 0, where no name of a row is. There is no grid, since the numbers replace it.
     """
     reach = max([abs(end) for end, _text in ends.values()] + [reference or 0])
+    spec = ax.get_subplotspec()
+    wide = _WIDEST * reach * (spec.get_gridspec().ncols if spec else 1)
     for row, (end, text) in ends.items():
-        struck = reference is not None and 0 <= reference - end < _WIDEST * reach
+        struck = reference is not None and 0 <= reference - end < wide
         place = max(reference if struck else end, 0)
         with style():
             ax.annotate(

@@ -34,6 +34,11 @@ COLORS = {
     **{"fp8 e4m3": GREEN, "fp8 e5m2": BROWN, "fp8": GREEN},
     "MyNet": GREEN,
 }
+# Lines of engines in all lessons, where the colours of their number formats would be the same for several of them.
+ENGINES = {
+    **{"eager float32": BLUE, "channels-last float32": GREEN, "compiled float32": VIOLET, "compiled bf16": GOLD},
+    **{"PT2E int8": BROWN, "ONNX Runtime float32": PURPLE, "ONNX Runtime int8": ORANGE, "OpenVINO int8": SKY},
+}
 _MARKS = {
     BLUE: ("o", "-"),
     ORANGE: ("s", "-"),

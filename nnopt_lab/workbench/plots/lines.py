@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nnopt_lab.workbench.language import _, translated
-from nnopt_lab.workbench.plots.colors import PALETTE, color_of, line_of, marker_of
+from nnopt_lab.workbench.plots.colors import ENGINES, PALETTE, color_of, line_of, marker_of
 from nnopt_lab.workbench.plots.names import write_names
 from nnopt_lab.workbench.plots.one_at_a_time import one_at_a_time
 from nnopt_lab.workbench.plots.style import figure, finish, reference_line, style
@@ -145,7 +145,7 @@ _NAME_HEIGHT = 15  # pixels from one name to the next
 
 def series_colors(series: dict) -> dict[str, str]:
     """Each series' colour in all lessons if it has one that no earlier series took, else the next free one."""
-    own = {name: color_of(name, "") for name in series}
+    own = {name: ENGINES.get(name) or color_of(name, "") for name in series}
     colors = {name: color for i, (name, color) in enumerate(own.items()) if color not in list(own.values())[:i]}
     free = [color for color in PALETTE if color not in colors.values()] or list(PALETTE)
     rest = [name for name in series if not colors.get(name)]

@@ -60,6 +60,13 @@ class TestBars:
         assert [text.xy for text in ax.texts] == [(0.2, 0), (1, 1), (3, 2), (0, 3)]
         assert readable(plots.finish(fig))
 
+    @pytest.mark.parametrize(("panels", "place"), [(1, 0.75), (3, 1)])
+    def test_a_number_needs_more_of_a_narrow_panel(self, panels, place):
+        fig, axes = plots.figure(panels, squeeze=False)
+        plots.bars(axes[0, 0], {"a": 0.75}, reference=1, labels="{:.1f}")
+        assert axes[0, 0].texts[0].xy[0] == place
+        plots.finish(fig)
+
     def test_negative_bars(self, ax):
         plots.bars(ax, {"lost": -1, "gained": (1, -1, 2)}, labels="{:+.1f}", reference=0)
 

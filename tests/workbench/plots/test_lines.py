@@ -28,6 +28,12 @@ class TestCurves:
         plots.finish(fig)
         assert len({line.get_color() for line in ax.lines}) == min(count + 2, 1 + len(plots.PALETTE))
 
+    def test_an_engine_has_its_colour_whichever_others_there_are(self):
+        engines = ["eager float32", "channels-last float32", "ONNX Runtime float32", "ONNX Runtime int8"]
+        every = plots.series_colors(dict.fromkeys(engines))
+        assert len(set(every.values())) == len(engines)
+        assert plots.series_colors(dict.fromkeys(engines[2:])).items() <= every.items()
+
     def test_a_line_that_another_hides_is_thicker_and_shows_on_both_sides_of_it(self):
         fig, ax = plots.figure()
         plots.curves(ax, [1, 2], {"a": [1, 2], "b": [1, 3], "c": [1, 2], "d": torch.tensor([1.0, 2.0])})
