@@ -1047,16 +1047,15 @@ def timeline(said):
         ax.annotate(
             what,
             (after, 0),
-            xytext=(0, 10 + 16 * (place % 2)),
+            xytext=(0, -20 if place % 2 else 10),  # neighbours below and above the line
             textcoords="offset points",
             fontsize="small",
             color=color,
-            arrowprops={"arrowstyle": "-", "color": color, "relpos": (0, 0)},
         )
     ax.set(
         yticks=[],
         xlabel="seconds",
-        ylim=(-0.5, 2),
+        ylim=(-1.5, 1.5),
         title="blue: before the restart, green: after it",
     )
     ax.set_xlim(-0.3, 1.2 * max(ax.get_xlim()[1], 1))
