@@ -3,7 +3,9 @@
 import re
 from functools import cache
 
-from nnopt_lab.course import builder
+import jupytext
+
+from nnopt_lab.course.builder import with_answers
 from nnopt_lab.course.exercises import Exercise
 from nnopt_lab.grading.course_cells import lesson_imports
 from nnopt_lab.workbench.paths import root
@@ -25,8 +27,8 @@ def calls(cell, kind: str) -> list[str]:
 @cache
 def solved_cells(lesson: str) -> dict[str, str]:
     """The sources of a lesson's solved cells, by the exercise's id."""
-    cells = builder.to_notebook(root() / "solutions" / f"{lesson}.py", solved=True).cells
-    return {cell.metadata["exercise"]: cell.source for cell in cells if "exercise" in cell.metadata}
+    cells = jupytext.read(root() / "solutions" / f"{lesson}.py", fmt="py:percent").cells
+    return {cell.metadata["exercise"]: with_answers(cell.source) for cell in cells if "exercise" in cell.metadata}
 
 
 def solved_answer(exercise: Exercise):
