@@ -104,9 +104,10 @@ def install_all(python: Path, target: str) -> str | None:
     """Install the project with the build of torch that fits this machine; returns None, or what was said on failure.
 
     Ordinary pip takes the CUDA build on Linux, which a machine without an NVIDIA device cannot use. uv finds the right
-    build; where it is missing, or cannot reach what it needs, pip goes on.
+    build; where it is missing, or cannot reach what it needs, pip goes on. Neither compiles what it installs: Python
+    does that when a module is first imported, and the course imports a third of them.
     """
-    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--editable", target]
+    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-compile", "--editable", target]
     if has_torch(python):
         print("Installing what has changed …", flush=True)
         return install(pip)
