@@ -1182,7 +1182,11 @@ for name, accuracies in sizes["accuracy"].items():
     ]
     plots.band(left, of_size, list(zip(*gained, strict=True)), name, own[name])
 plots.reference_line(left, 0, across=True)
-left.set(xlabel="accuracy of the teacher, %", ylabel="points above labels")
+left.set(
+    xlabel="accuracy of the teacher, %",
+    ylabel="points above labels",
+    title="the teacher",
+)
 plots.band(
     right,
     heat["temperatures"],
@@ -1190,7 +1194,7 @@ plots.band(
     "MyNet",
     own["MyNet"],
 )
-right.set(xlabel="temperature T", ylabel="test accuracy, %")
+right.set(xlabel="temperature T", ylabel="test accuracy, %", title="the temperature")
 plots.log_axis(right.xaxis, heat["temperatures"])
 plots.legend(fig)
 plots.finish(

@@ -212,7 +212,7 @@ class TestTwoLadders:
         cpu = [*self.rungs(20, 9), {"name": "compiled", "epochs": 0, "seconds": [], "test": [], "kept": False}]
         fig = ladders.draw({"a card": self.rungs(10, 5, 1), "a CPU": cpu})
         times, accuracy, more_times, _ = fig.axes
-        assert [ax.get_title() for ax in (times, more_times)] == ["Time, a card", "Time, a CPU"]
+        assert [ax.get_title() for ax in (times, more_times)] == ["A card", "A CPU"]
         assert [label.get_text() for label in times.get_yticklabels()] == ["rung 0 (8)", "rung 1 (7)", "rung 2 (6)"]
         assert [label.get_text() for label in more_times.get_yticklabels()] == ["rung 0 (8)", "rung 1 (7)"]
         dots = [list(artist.get_xdata()) for artist in times.lines if artist.get_marker() == "o"]

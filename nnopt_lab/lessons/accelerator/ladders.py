@@ -29,7 +29,7 @@ def draw(ladders: dict[str, list[dict]]) -> Figure:
         colors = {name: plots.BLUE if rung.get("kept", True) else plots.REFERENCE for name, rung in trained.items()}
         plots.seeds(left, {name: rung["seconds"] for name, rung in trained.items()}, colors)
         plots.seeds(right, {name: rung["test"] for name, rung in trained.items()}, colors)
-        left.set(title=f"time, {machine}")
+        left.set(title=machine)
         right.set(title="accuracy")
         first = next(iter(trained.values()))["test"]
         plots.reference_line(right, sum(first) / len(first))
