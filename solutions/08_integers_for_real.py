@@ -1057,7 +1057,7 @@ claim(
 # %% tags=["fold"]
 # Plot: speed, size and accuracy of the engines
 fig, axes = plots.figure(ncols=3, sharey=True, height=3.8)
-for size, color, shift in ((1, plots.SKY, -0.15), (256, plots.BLUE, 0.15)):
+for size, color, shift in ((1, plots.GREEN, -0.15), (256, plots.PURPLE, 0.15)):
     over = {name: gain(name, "channels-last float32", size) for name in ready}
     plots.intervals(axes[0], over, color, label=f"batch {size}", shift=shift)
 plots.reference_line(axes[0], 1)

@@ -132,7 +132,7 @@ KINDS = {
     "single: ONNX": "engine",
     "uniform + int8": "width and int8",
 }
-colors = (plots.BLUE, plots.SKY, plots.PURPLE, plots.GREEN)
+colors = (plots.BLUE, plots.GOLD, plots.PURPLE, plots.GREEN)
 for (kind, label), color in zip(KINDS.items(), colors, strict=True):
     found = [i for i, name in enumerate(names) if name.startswith(kind)]
     points = {names[i]: (cost[i], -lost[i]) for i in found}
@@ -954,7 +954,7 @@ heads = ["network\nengine", "times as fast", "test accuracy", "file", "technique
 display(Table(rows, heads))
 
 # %% [markdown] tags=["tells"]
-# What to see: on the left, the blue curves (search) rise above the dashed line (manual tuning) at once, and the orange
+# What to see: on the left, the blue curves (search) rise above the dashed line (manual tuning) at once, and the red
 # ones (random search) later or never. On the right, the winners of both are about equally fast.
 #
 # First, the search is strong. Each of its three winners is at least 4.1 times as fast as eager `MyNet`. By manual

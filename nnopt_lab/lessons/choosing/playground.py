@@ -35,7 +35,7 @@ def front_playground(points: Sequence[Point], original: Point, target: str = "la
         fig, ax = plots.figure()
         with plots.style():
             front = [seen[i] for i in pareto_front(seen)]
-            ax.plot([c for _, c in seen], [-x for x, _ in seen], "o", color=plots.SKY, label="trial")
+            ax.plot([c for _, c in seen], [-x for x, _ in seen], "o", color=plots.GREEN, label="trial")
             ax.step([c for _, c in front], [-x for x, _ in front], color=plots.BLUE, where="pre", label="front")
             ax.plot([1], [0], "s", color=plots.REFERENCE, label="original")
             ax.axhline(-drop, color=plots.REFERENCE, linestyle="--", label="limit")

@@ -49,7 +49,7 @@ def scaling_playground() -> Playground:
         fig, (left, right) = plots.figure(ncols=2)
         with plots.style():
             left.plot(every, every, color=plots.REFERENCE, linestyle="--", linewidth=1, label="ideal")
-            left.plot(every, [amdahl.speedup(n, serial) for n in every], color=plots.SKY, label="Amdahl")
+            left.plot(every, [amdahl.speedup(n, serial) for n in every], color=plots.GREEN, label="Amdahl")
             left.plot(every, gains, color=plots.BLUE, label="Amdahl with overhead")
             left.plot([cores], [gain], "o", color=plots.ORANGE, zorder=3)
             left.set(xlabel="cores", title="speed-up", xlim=(0, MOST), ylim=(0, max(4, 1.4 * max(gains))))

@@ -302,7 +302,7 @@ def figure(search):
     scale, label = (1e3, "time, ms per batch") if search.goal.target == "latency" else (1 / 1024, "file size, KiB")
     every, front = ([(search.cost(p) * scale, p.accuracy) for p in ps] for ps in (search.points, search.front))
     with plots.style():
-        ax.plot(*zip(*every, strict=True), "o", color=plots.SKY, label="trial")
+        ax.plot(*zip(*every, strict=True), "o", color=plots.GREEN, label="trial")
         # Most accurate first: at any cost the front offers what its next cheaper point has.
         ax.plot(*zip(*front, strict=True), "o-", color=plots.BLUE, drawstyle="steps-pre", label="front")
         known = search.cost(search.original) * scale, search.original.accuracy

@@ -316,7 +316,7 @@ def comparison(rows: list[dict]) -> Figure:
             _panel(axes[0][-1], names, ["–" if a is None else f"{a:.2f} %" for a in accuracies], "accuracy")
             axes[0][-1].margins(x=0.15)
         name = first["model"]
-        fig.supxlabel(f"times {name}, accuracy in percent" if known else f"times {name}", fontsize="small")
+        fig.supxlabel(f"relative to {name}, accuracy in percent" if known else f"relative to {name}", fontsize="small")
     return finish(fig, _described(rows), measured="x")
 
 
