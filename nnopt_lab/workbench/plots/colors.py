@@ -75,6 +75,11 @@ def line_of(color: str) -> str:
     return _MARKS.get(color, ("o", "-"))[1]
 
 
+def tint(color) -> str:
+    """A light tint of a colour, on which dark text reads well."""
+    return to_hex([0.75 + 0.25 * c for c in to_rgb(color)])
+
+
 def readable_on(color) -> str:
     """White or nearly black, whichever reads better on a colour."""
     channels = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color))

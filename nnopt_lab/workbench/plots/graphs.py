@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
-from matplotlib.patches import FancyArrowPatch
+from matplotlib.patches import FancyArrowPatch, Patch
 
-from nnopt_lab.workbench.plots.colors import INK, readable_on
+from nnopt_lab.workbench.plots.colors import INK, readable_on, tint
 
 
 @dataclass
@@ -33,18 +33,23 @@ def graph(ax: Axes, nodes: list[Node]) -> None:
     Raises:
         ValueError: a node reads one that is not earlier in the list.
     """
-    places = _places(nodes)
+    places, boxes = _places(nodes), {}
     lowest, widest = max(y for _, y in places.values()), max(x for x, _ in places.values())
     for node in nodes:
-        x, y = places[node.key or node.name]
+        name = node.key or node.name
+        boxes[name] = _box(ax, node, places[name])
         for source in node.sources:
-            _arrow(ax, places[source], (x, y))
-        box = {"boxstyle": "round,pad=0.35", "facecolor": node.color or "none", "edgecolor": node.color or "none"}
-        written = readable_on(node.color) if node.color else INK
-        weight = "normal" if node.color else "bold"
-        ax.text(x, -y, node.name, ha="center", va="center", fontsize="small", color=written, weight=weight, bbox=box)
+            _arrow(ax, (places[source], places[name]), (boxes[source], boxes[name]))
     ax.set(xlim=(-0.7, widest + 0.7), ylim=(-lowest - 0.6, 0.6))
     ax.set_axis_off()
+
+
+def _box(ax: Axes, node: Node, place: tuple[float, int]) -> Patch:
+    fill = tint(node.color) if node.color else "none"
+    box = {"boxstyle": "round,pad=0.35", "facecolor": fill, "edgecolor": node.color or "none", "linewidth": 1.5}
+    look = {"color": readable_on(fill)} if node.color else {"color": INK, "weight": "bold"}
+    text = ax.text(place[0], -place[1], node.name, ha="center", va="center", fontsize="small", bbox=box, **look)
+    return text.get_bbox_patch()
 
 
 def _places(nodes: list[Node]) -> dict[str, tuple[float, int]]:
@@ -63,9 +68,12 @@ def _places(nodes: list[Node]) -> dict[str, tuple[float, int]]:
     return places
 
 
-def _arrow(ax: Axes, start: tuple[float, int], end: tuple[float, int]) -> None:
-    passes_others = end[1] - start[1] > 1 and start[0] == end[0]
-    bend = -1.15 if passes_others else 0.0  # wide enough to pass beside a box
+def _arrow(ax: Axes, places: tuple[tuple, tuple], boxes: tuple[Patch, Patch]) -> None:
+    """Draw an arrow between the edges of two boxes; it is drawn last, when the boxes have their sizes."""
+    start, end = places
+    bend = 0.0
+    if end[1] - start[1] > 1:  # wide enough to pass beside the boxes of other rows
+        bend = -1.5 if start[0] == end[0] else -0.3
     ax.add_patch(
         FancyArrowPatch(
             (start[0], -start[1]),
@@ -73,10 +81,12 @@ def _arrow(ax: Axes, start: tuple[float, int], end: tuple[float, int]) -> None:
             connectionstyle=f"arc3,rad={bend}",
             arrowstyle="-|>",
             mutation_scale=9,
-            shrinkA=9,
-            shrinkB=14 if passes_others else 9,
+            patchA=boxes[0],
+            patchB=boxes[1],
+            shrinkA=0,
+            shrinkB=1,
             color=INK,
             linewidth=1.1,
-            zorder=1,
+            zorder=4,
         )
     )

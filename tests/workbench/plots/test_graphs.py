@@ -44,3 +44,13 @@ def test_a_source_that_comes_later_is_refused():
     with pytest.raises(ValueError, match="nodes has 'b' before its source 'a'"):
         plots.graph(ax, [Node("b", ("a",)), Node("a")])
     plots.finish(fig, "Nothing.")
+
+
+def test_arrows_end_at_the_edges_of_boxes():
+    ax, _ = drawn(BRANCHES)
+    ax.figure.canvas.draw()
+    boxes = [text.get_bbox_patch().get_window_extent() for text in ax.texts]
+    for arrow in ax.patches:
+        corners = arrow.get_transform().transform_path(arrow.get_path()).vertices
+        tip = corners[-1] if len(corners) else None
+        assert tip is not None and not any(box.padded(-1).contains(*tip) for box in boxes)
