@@ -101,8 +101,9 @@ def finish(fig: Figure, alt: str = "", *, measured: str = "", trained: str = "",
     translate(fig)
     for axes in fig.axes:
         _style_lines(axes)
+        axes.title.set_text(_capitalised(axes.get_title()))
         if axes.axison and not axes.images:
-            axes.title.set(x=0, horizontalalignment="left", text=_capitalised(axes.get_title()))  # as legends are
+            axes.title.set(x=0, horizontalalignment="left")  # as legends are
         axes.tick_params(which="both", colors=INK, grid_color=GRID)  # ticks made outside `style()` would be black
     for legend in (*fig.legends, *(axes.get_legend() for axes in fig.axes)):
         if legend is not None:

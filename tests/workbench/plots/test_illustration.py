@@ -97,7 +97,7 @@ class TestAltText:
 
     def test_pictures_are_named_in_their_order(self):
         fig = plots.pictures(torch.zeros(2, 3, 4, 5, dtype=torch.uint8), ["shirt", "bag"])
-        assert plots.alt_text(fig).startswith("2 pictures of 4 × 5 pixels, in rows of 2. shirt. bag.")
+        assert plots.alt_text(fig).startswith("2 pictures of 4 × 5 pixels, in rows of 2. Shirt. Bag.")
 
 
 class TestImg:

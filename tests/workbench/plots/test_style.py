@@ -218,7 +218,7 @@ def test_a_title_begins_at_the_left_as_a_legend_does_but_a_pictures_stays_in_its
         ax.set_title("title")
     plots.finish(fig)
     assert [ax.title.get_horizontalalignment() for ax in (left, right)] == ["left", "center"]
-    assert left.get_title() == "Title"
+    assert left.get_title() == right.get_title() == "Title"
 
 
 @pytest.mark.parametrize(
