@@ -578,10 +578,11 @@ plots.finish(
 #
 # To say *which* fiftieth of the weights is left takes about 7 bits per remaining weight, if the choice is random: that
 # is the entropy of "kept or removed" per weight, divided by the share that is kept. To say which of eight values a
-# weight has takes fewer than 3 bits. So you pay more for where the weights are than for their values. Huffman's code
-# saves more than a quarter of the bytes for positions, but few of those for values: trained centroids are used almost
-# equally often. gzip knows nothing about networks. It finds the repeated zeros and values by itself, and needs about
-# twice the bytes.
+# weight has takes fewer than 3 bits. So you pay more for where the weights are than for their values.
+#
+# Huffman's code saves more than a quarter of the bytes for positions, but few of those for values: trained centroids
+# are used almost equally often. gzip knows nothing about networks. It finds the repeated zeros and values by itself,
+# and needs about twice the bytes.
 #
 # Why do the positions take fewer bits than a random choice would? Because the remaining weights are not spread evenly.
 # More than a third of the inputs of the first linear layer have lost all their weights, and at random it would be less
@@ -711,13 +712,19 @@ plots.finish(
 # cut brings most of it back (light blue). Sharing costs a little more (purple), and training the centroids brings most
 # of that back (green).
 #
-# So there are two answers. Compared with the network you started from, 98 % zeros at 3 bits lose nothing on average:
-# the training gave back what pruning and sharing cost. But the same training also improves the dense network, by about
-# a point and a half. Compared with *that* one, 95 % zeros at 3 bits (80 times smaller) cost about half a point, 98 %
-# (170 times smaller) more than one, and 99 % nearly three. Always ask what a compressed network is compared with.
+# So there are two answers:
+#
+# - *Compared with the network you started from*, 98 % zeros at 3 bits lose nothing on average: the training gave back
+#   what pruning and sharing cost.
+# - *Compared with the dense network after the same training*, which gains about a point and a half, 95 % zeros at 3 bits
+#   (80 times smaller) cost about half a point, 98 % (170 times smaller) more than one, and 99 % nearly three.
+#
+# Always ask what a compressed network is compared with.
 #
 # Sharing is nearly free: from the pruned network to 8 values per layer, trained, the loss is less than a third of a
-# point. And the paper's factors of 35 to 49 belong to other networks and other tasks. `MyNet`, with nearly all its
+# point.
+#
+# The paper's factors of 35 to 49 belong to other networks and other tasks. `MyNet`, with nearly all its
 # weights in one oversized layer, was easy prey. Such a factor means nothing without the network that it was measured
 # on.
 
@@ -757,11 +764,14 @@ claim(
 # ## 7. Compared with few bits
 #
 # Instead of pruning, you can store every weight with fewer bits. Four ways of doing so are recorded for the same
-# network (lesson 06 teaches them). *Rounded to nearest*: each weight goes to the nearest of $2^b - 1$ evenly spaced
-# values, without training. *AdaRound*: the same values, but which way to round is learned from unlabelled pictures.
-# *LSQ*: the network is trained while its weights are rounded, and the spacing of the values is learned, too. *Binary*:
-# the network is trained while each weight is rounded to $\pm\alpha$, where $\alpha$ is the mean magnitude. With LSQ and
-# binary, the first and the last layer keep 8 bits.
+# network (lesson 06 teaches them):
+#
+# - *rounded to nearest*: each weight goes to the nearest of $2^b - 1$ evenly spaced values, without training;
+# - *AdaRound*: the same values, but which way to round is learned from unlabelled pictures;
+# - *LSQ*: the network is trained while its weights are rounded, and the spacing of the values is learned, too;
+# - *binary*: the network is trained while each weight is rounded to $\pm\alpha$, where $\alpha$ is the mean magnitude.
+#
+# With LSQ and binary, the first and the last layer keep 8 bits.
 #
 # What did each way cost, and what did it save? Bytes are counted as a file would need them: the weights at their bits,
 # plus 4 bytes for each bias and for each of two *scales* per layer. (A scale is the width of the steps between evenly

@@ -957,19 +957,23 @@ display(Table(rows, heads))
 # What to see: on the left, the blue curves (search) rise above the dashed line (manual tuning) at once, and the red
 # ones (random search) later or never. On the right, the winners of both are about equally fast.
 #
-# First, the search is strong. Each of its three winners is at least 4.1 times as fast as eager `MyNet`. By manual
-# tuning, the best uniform width in int8 reaches 2.8, and the best single technique, another engine, 3.3. The search
-# timed the engines before it started, so its second trial already used the right one, with widths by sensitivity: 3.9
-# to 4.1 times as fast. And it is steady. Every run is ahead of manual tuning from that trial on, and ends at 0.77 to
-# 0.79 of the rectangle.
+# First, the search is strong and steady:
 #
-# Second, what is rarely advertised: *random search is a serious competitor*. It needs nine trials or more to get ahead
-# of manual tuning, and one run never does. Its runs end at 0.62, 0.72 and 0.78. That is less on average, but three runs
-# each are too few to be sure. Its winners are as fast as those of the search, and one of them is the very network that
-# the first search found. It even had a handicap: when these runs were recorded, the engine was a setting to guess, and
-# 38 of the 60 random networks drew another one than all winners use. Today's search measures every network on all
-# engines, so expect a smaller gap with `LIVE = True`. With few trials, a good start counts most, and chance may find
-# what a Gaussian process finds
+# - Each of its three winners is at least 4.1 times as fast as eager `MyNet`. By manual tuning, the best uniform width in
+#   int8 reaches 2.8, and the best single technique, another engine, 3.3.
+# - It timed the engines before it started, so its second trial already used the right one, with widths by sensitivity:
+#   3.9 to 4.1 times as fast.
+# - Every run is ahead of manual tuning from that trial on, and ends at 0.77 to 0.79 of the rectangle.
+#
+# Second, what is rarely advertised: *random search is a serious competitor*.
+#
+# - It needs nine trials or more to get ahead of manual tuning, and one run never does. Its runs end at 0.62, 0.72 and
+#   0.78. That is less on average, but three runs each are too few to be sure.
+# - Its winners are as fast as those of the search, and one of them is the very network that the first search found.
+# - It even had a handicap. In these runs it drew the engine at random, and 38 of the 60 networks got another one than
+#   all winners use. With `LIVE = True`, every network is measured on all engines: expect a smaller gap.
+#
+# With few trials, a good start counts most, and chance may find what a Gaussian process finds
 # ([Bergstra & Bengio 2012](https://www.jmlr.org/papers/v13/bergstra12a.html);
 # [Li & Talwalkar 2019](https://arxiv.org/abs/1902.07638) saw the same for whole architectures). Never trust a search
 # that was not compared with random search, with the same number of trials and more than once.
@@ -1165,7 +1169,9 @@ display(Table(rows, heads))
 #
 # Timed once more at the end, the winner is 3.5 times as fast as eager resnet18. By manual tuning, uniform widths in
 # int8 reach 2.4, and the best single technique 2.0. (On the processor of the recording, int8 is slower than float32 in
-# ONNX Runtime.) But look where the winner comes from: it is one of the six planned trials. Manual tuning would have
+# ONNX Runtime.)
+#
+# But look where the winner comes from: it is one of the six planned trials. Manual tuning would have
 # found it without any search, had it also run the narrow networks in ONNX Runtime in *float32*, and not only in eager
 # torch and in int8. Of the six trials after these, five were stopped early, and the sixth is dominated by a planned
 # one. Twelve trials are few for so many settings.
