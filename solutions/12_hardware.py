@@ -153,8 +153,10 @@ conv_intensity = yours_or_ours("hardware.conv_intensity")
 # Channels, filters, side of the window and of the picture of the layers with weights.
 weighted = [(3, 16, 3, 32), (16, 32, 3, 16), (2048, 128, 1, 1), (128, 10, 1, 1)]
 intensities = [conv_intensity(*layer, 256, 4) for layer in weighted]
-roofs = [min(peak, intensity * bandwidth) for intensity in intensities]
 spent = {"NCHW": measure.operators(net, batch, timed=True)}
+# On a busy machine, an operator can be faster than the peak that was measured.
+peak = max(peak, *(ops / s / 1e9 for _, ops, _, s in spent["NCHW"]))
+roofs = [min(peak, intensity * bandwidth) for intensity in intensities]
 
 # %% tags=["fold"]
 # Plot: the operators below the roof

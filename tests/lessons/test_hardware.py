@@ -66,14 +66,14 @@ def layouts(ax):
 
 
 def test_the_playground_draws_both_layouts_below_the_limit_that_it_names():
-    text, (ax,) = shown(roofline_playground(100.0, 10.0))
+    text, (ax,) = shown(roofline_playground(10_000.0, 1_000.0))
     operations, numbers = 2 * 16 * 64 * 9 * 256 * 16, 16 * 16 * 256 + 64 * (16 * 9 + 1) + 16 * 64 * 256
     limit = ax.lines[0]
-    assert limit.get_xydata()[1:].tolist() == [[10, 100], [limit.get_xdata()[-1], 100]]
-    assert "arithmetic is the limit, 100 GFLOP/s" in text
+    assert limit.get_xydata()[1:].tolist() == [[10, 10_000], [limit.get_xdata()[-1], 10_000]]
+    assert "arithmetic is the limit, 10000 GFLOP/s" in text
     for layout, intensity, reached in layouts(ax):
         assert intensity == pytest.approx(operations / (4 * numbers))
-        assert f"{layout} <b>{reached:.0f}</b> ({reached:.0f} %)" in text
+        assert f"{layout} <b>{reached:.0f}</b> ({reached / 100:.0f} %)" in text
 
 
 def test_the_playground_says_where_memory_is_the_limit():
@@ -93,6 +93,15 @@ def timed(monkeypatch):
     )
     forget_goals()
     return seconds
+
+
+def test_the_playground_raises_a_peak_that_is_too_low_and_names_the_cache_above_the_slope(timed):
+    timed.append(1e-3)
+    text, (ax,) = shown(roofline_playground(1.0, 10.0))
+    speed = ax.lines[0].get_ydata()[-1]
+    assert speed > 1 and f"arithmetic is the limit, {speed:.0f} GFLOP/s" in text and text.count("(100 %)") == 2
+    text, _ = shown(roofline_playground(1000.0, 0.01))
+    assert text.count("above the roof: the data were in the cache") == 2
 
 
 def test_the_playgrounds_goals_are_a_starved_layer_one_fed_by_the_batch_and_work_that_costs_no_time(timed):

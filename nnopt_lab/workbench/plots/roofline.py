@@ -22,7 +22,8 @@ def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
 
     Args:
         points: (name, FLOPs per byte, 10⁹ FLOPs per second) of each layer, the numbers above 0.
-        peak_gflops: the machine's 10⁹ FLOPs per second, `Machine.peak_gflops()`, above 0.
+        peak_gflops: the machine's 10⁹ FLOPs per second, `Machine.peak_gflops()`, above 0. If a layer is faster, the
+            level is drawn at its speed: measured on a busy machine, a peak can be too low.
         bandwidth: its 10⁹ bytes per second, `Machine.peak_bandwidth()`, above 0.
 
     Raises:
@@ -31,6 +32,7 @@ def roofline(points, peak_gflops: float, bandwidth: float) -> Figure:
     numbers = [n for point in points for n in point[1:]] + [peak_gflops, bandwidth]
     if not all(n > 0 for n in numbers):
         raise ValueError(f"points, peak_gflops and bandwidth must all be above 0; the smallest is {min(numbers):g}.")
+    peak_gflops = max([peak_gflops, *(speed for _name, _intensity, speed in points)])
     ridge = peak_gflops / bandwidth
     intensities = [point[1] for point in points] + [ridge]
     high = max(intensities) * 4
@@ -70,9 +72,8 @@ def _name_limits(
     with language_of_figures():
         memory = _("memory limits: {speed} GB/s", speed=f"{bandwidth:,.0f}")
         arithmetic = _("arithmetic limits: {speed} GFLOP/s", speed=f"{peak_gflops:,.0f}")
-    level = max(peak_gflops, highest)
     above = 7 if highest > 0.7 * peak_gflops else 3  # half a marker more
-    for text, x, y, gap in ((memory, on_slope, on_slope * bandwidth, 3), (arithmetic, high, level, above)):
+    for text, x, y, gap in ((memory, on_slope, on_slope * bandwidth, 3), (arithmetic, high, peak_gflops, above)):
         ax.annotate(text, (x, y), xytext=(-4, gap), textcoords="offset points", ha="right", va="bottom")
 
 

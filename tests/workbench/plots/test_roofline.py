@@ -31,6 +31,13 @@ class TestRoofline:
             plots.roofline(**({"points": [("a", 1, 1)], "peak_gflops": 1, "bandwidth": 1} | bad))
 
 
+def test_the_level_is_at_the_fastest_layer_if_that_is_above_the_measured_peak():
+    points = [("0 Conv2d", 50, 130), ("1 ReLU", 0.1, 5)]  # the ReLU found its data in the cache
+    (ax,) = plots.roofline(points, 100, 10).axes
+    assert max(ax.lines[0].get_ydata()) == 130
+    assert "arithmetic limits: 130 GFLOP/s" in [text.get_text() for text in ax.texts]
+
+
 def test_numbered_layers_of_one_kind_at_one_place_are_named_once():
     points = [("2 MaxPool2d", 0.15, 0.08), ("5 MaxPool2d", 0.15, 0.07), ("4 ReLU", 0.15, 0.08), ("1 ReLU", 9, 9)]
     (ax,) = plots.roofline(points, 100, 10).axes
