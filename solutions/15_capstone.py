@@ -73,6 +73,9 @@ measure.layer_table(
 # A file could also memorise the test pictures: a hash of the pixels and a table of 10,000 labels fit into 8 kB and
 # reach 100 %. So the judge also shows your file other pictures, drawn anew for each judging, in random order:
 #
+# <details><summary>Which pictures these are, and when the judge refuses a file
+# </summary>
+#
 # - **The test pictures, changed a little:** shifted by at most a quarter of a pixel, rotated by at most 1°, scaled by
 #   at most 1 %, and each pixel changed by at most one grey level. For each change the judge also shows its opposite. A
 #   picture counts as right if most of its versions are. **The accuracy that counts is the lower of the two**, unchanged
@@ -90,6 +93,8 @@ measure.layer_table(
 # A file is refused only if such a difference exceeds its limit by more than chance explains: 3.5 standard errors (see
 # section 4). Networks trained on `pictures.train` pass, even without augmentation: they lose less on the test pictures
 # than on those they were trained on.
+#
+# </details>
 #
 # Four entries of ours ship with the course, in `data/capstone`. "small" is the smallest file we have found that reaches
 # 88.4 %. "fastest" is the fastest, "fast" has one layer more, and "accurate" has at most 10,000 bytes. Before you
