@@ -78,6 +78,7 @@ def test_blue_cards_stand_out_from_a_dark_page(lab, notebook):
     page = lab(notebook("dark.ipynb", [nbformat.v4.new_code_cell(code)]))
     page.run_all()
     card = page.page.get_by_role("note").first
+    page.page.evaluate("document.body.dataset.jpThemeLight = 'true'")  # an earlier test may have chosen a dark theme
     light = card.evaluate("card => getComputedStyle(card).backgroundColor")
     page.page.evaluate("document.body.dataset.jpThemeLight = 'false'")
     dark = card.evaluate("card => getComputedStyle(card).backgroundColor")
