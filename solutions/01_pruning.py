@@ -369,6 +369,7 @@ ax.set(
     xlabel="share of weights removed",
     ylabel="validation accuracy, %",
     title="a single cut, no fine-tuning",
+    xticks=[0.5, 0.7, 0.8, 0.9, 0.98],
 )
 plots.percent_axis(ax.xaxis)
 plots.name_lines(ax)
@@ -404,6 +405,7 @@ ax.set(
     xlabel="share of this layer's weights removed",
     ylabel="validation accuracy, %",
     title="one layer pruned, the others dense",
+    xticks=shares,
 )
 plots.percent_axis(ax.xaxis)
 plots.name_lines(ax)

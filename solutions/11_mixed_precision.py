@@ -954,7 +954,7 @@ for ax in axes:
         plots.band(ax, [by[0], by[-1]], runs, name, plots.color_of(name))
     ax.set(xlabel="k: gradients are 2ᵏ times smaller", ylabel="test accuracy, %")
     ax.set_xticks(by)
-axes[0].set(ylim=(0, 90))
+axes[0].set(ylim=(0, 90), title="whole range")
 steady = [
     accuracy
     for name in ("bf16", "float32", "fp16 and scaler")
