@@ -152,13 +152,14 @@ def test_without_the_extensions_marks_the_kernels_own_buttons_answer(lab, notebo
 
 
 @pytest.mark.parametrize(("asked", "field"), [(LETTER, "button[value=a]"), (NUMBER, "input")])
-def test_enter_on_a_question_leads_to_its_answer_and_not_into_its_code(lab, notebook, asked, field):
+def test_enter_and_tab_on_a_question_lead_to_its_answer(lab, notebook, asked, field):
     page = lab(notebook("enter.ipynb", *cells_of(asked)))
     page.page.get_by_role("group", name="Your answer").locator(field).focus()
-    page.page.keyboard.press("Escape")
-    page.page.wait_for_function("document.activeElement.matches('.jp-CodeCell')")
-    page.page.keyboard.press("Enter")
-    page.page.wait_for_function(f"document.activeElement.matches('.nnopt-strip {field}')")
+    for key in ("Enter", "Tab"):
+        page.page.keyboard.press("Escape")
+        page.page.wait_for_function("document.activeElement.matches('.jp-CodeCell')")
+        page.page.keyboard.press(key)
+        page.page.wait_for_function(f"document.activeElement.matches('.nnopt-strip {field}')")
     assert page.page.locator(".jp-CodeCell .cm-content").is_hidden()
 
 
@@ -170,3 +171,5 @@ def test_the_keys_leave_an_answer_for_the_cell_that_the_contents_lead_to(lab):
     page.wait_until_idle()
     page.page.locator(".jp-TableOfContents-tree .jp-tocItem-content", has_text="A bug hunt").click()
     page.page.locator(".jp-Notebook .jp-Cell.jp-mod-active:focus", has_text="A bug hunt").wait_for()
+    page.page.locator(".jp-TableOfContents-tree jp-tree-item", has_text="5. The baseline").last.press("Enter")
+    page.page.locator(".jp-Notebook .jp-Cell.jp-mod-active:focus", has_text="The baseline").wait_for()

@@ -2,7 +2,8 @@
 
 import { settled } from './verdicts.js';
 
-const ENTRY = '.jp-TableOfContents .jp-tocItem-content', HEADINGS = 'h1, h2, h3, h4, h5, h6';
+const OWN = '.jp-tocItem-heading > .jp-tocItem-content', ENTRY = `.jp-TableOfContents ${OWN}`;
+const HEADINGS = 'h1, h2, h3, h4, h5, h6';
 const TRIES = 5; // the cells around take their heights only when they come into view
 const ALL = 60_000; // ms, for all cells
 
@@ -66,11 +67,13 @@ const follow = async (content, title) => {
   await bringToCell(content, cell, 'start', heading);
 };
 
-// A press on an entry leads to its cell, with the keys.
+// A press on an entry, or Enter there, leads to its cell, with the keys.
 export const followContents = ({ shell }) => {
-  document.addEventListener('click', ({ target }) => {
-    const entry = target.closest?.(ENTRY), content = shell.currentWidget?.content;
-    if (!entry || target.closest('button') || !content?.activeCell) return;
+  const lead = entry => {
+    const content = shell.currentWidget?.content;
+    if (!entry || !content?.activeCell) return;
     follow(content, entry.textContent.trim()).catch(() => {}); // the notebook was closed
-  });
+  };
+  document.addEventListener('click', ({ target }) => target.closest?.('button') || lead(target.closest?.(ENTRY)));
+  document.addEventListener('keyup', ({ key, target }) => key === 'Enter' && lead(target.querySelector?.(`:scope > ${OWN}`)));
 };

@@ -1,17 +1,25 @@
-// Where the keys go: Enter leads to what a closed cell asks, Escape leaves what is under a cell's code, and after a press
-// on a hint's button its text is read, with the button of the next hint in sight.
+// Where the keys go: Enter leads to what a closed cell asks, Escape leaves what is under a cell's code, after a press on a
+// hint's button its text is read, with the button of the next hint in sight, and after a box the learner goes on.
+
+import { settled } from './verdicts.js';
 
 const CONTROLS = '.nnopt-strip, .jp-OutputArea', HELP = '.nnopt-help';
 
-// JupyterLab itself leaves the focus where it is within the active cell, so that no shortcut of the notebook works.
-const leave = ({ shell }, cell) => {
+// The notebook with a cell's node, and the cell's place.
+const placeOf = ({ shell }, cell) => {
   for (const { content } of shell.widgets('main')) {
     const place = Array.isArray(content?.widgets) ? content.widgets.findIndex(({ node }) => node === cell) : -1;
-    if (place < 0) continue;
-    content.activeCellIndex = place;
-    content.mode = 'command';
-    cell.focus({ preventScroll: true });
+    if (place >= 0) return { content, place };
   }
+};
+
+// JupyterLab itself leaves the focus where it is within the active cell, so that no shortcut of the notebook works.
+const leave = (app, cell) => {
+  const { content, place } = placeOf(app, cell) ?? {};
+  if (!content) return;
+  content.activeCellIndex = place;
+  content.mode = 'command';
+  cell.focus({ preventScroll: true });
 };
 
 export const leaveOnEscape = app => {
@@ -70,4 +78,31 @@ export const focusHint = () => {
   text.tabIndex = -1;
   text.focus({ preventScroll: true });
   for (const part of [next, newest]) part?.scrollIntoView({ block: 'nearest' }); // a tall hint matters more than its button
+};
+
+const BOX = '.nnopt-box', CELL = '.jp-Cell';
+let used; // what had the focus last in a box, and its cell
+
+export const noteBox = () => {
+  document.addEventListener('focusin', ({ target }) => {
+    used = target.closest?.(BOX) && { part: target, cell: target.closest(CELL) };
+  });
+};
+
+// What was pressed makes way for other buttons of the box, or the whole box for a card; then the next cell is due.
+export const goOnAfterBox = async app => {
+  const left = used;
+  if (!left?.cell || left.part.checkVisibility()) return;
+  await settled(); // a box may be drawn anew
+  const { part, cell } = left, at = document.activeElement;
+  if (used !== left) return; // the learner is elsewhere
+  used = undefined;
+  if ((at && at !== document.body && at !== part) || !cell.checkVisibility()) return; // or only scrolled
+  const [other] = [...cell.querySelectorAll(`${BOX} :is(button, input)`)].filter(found => found.checkVisibility());
+  if (other) return other.focus({ preventScroll: true });
+  const { content, place } = placeOf(app, cell) ?? {};
+  if (!content) return;
+  content.activeCellIndex = Math.min(place + 1, content.widgets.length - 1);
+  content.mode = 'command';
+  content.activate();
 };

@@ -114,27 +114,6 @@
     cell.node.querySelector('.nnopt-task')?.scrollIntoView();
   };
 
-  // A box, or all that can be pressed in it, makes way for a card. The focus, which was in it, goes to the next cell.
-  const BOX = '.nnopt-box', CELL = '.jp-Cell';
-  let used; // the box that had the focus last, and its cell
-  const noteBox = ({ target }) => {
-    const box = target.closest?.(BOX);
-    used = box && { box, cell: box.closest(CELL) };
-  };
-  const goOnAfterBox = app => {
-    if (!used?.cell || [...used.box.querySelectorAll('button, input')].some(part => part.checkVisibility())) return;
-    const { box, cell } = used, at = document.activeElement, isLost = !at || at === document.body || box.contains(at);
-    used = undefined;
-    if (!isLost || !cell.checkVisibility()) return; // the learner is elsewhere, or only scrolled
-    for (const { content } of app.shell.widgets('main')) {
-      if (!content?.node?.contains(cell) || !Array.isArray(content.widgets)) continue;
-      const place = content.widgets.findIndex(({ node }) => node === cell);
-      content.activeCellIndex = Math.min(place + 1, content.widgets.length - 1);
-      content.mode = 'command';
-      content.activate();
-    }
-  };
-
   // A notebook opens where the learner was, unless a link says where.
   const returnToPlace = async (panel, context, parts) => {
     const key = `nnopt-lab:place:${context.path}`;
@@ -172,7 +151,7 @@
       parts.noteHints();
       parts.followContents(app);
       parts.saveAfter(app, actions);
-      document.addEventListener('focusin', noteBox);
+      parts.noteBox();
       app.commands.addCommand('nnopt-lab:run-above-and-this', {
         label: 'Run the cells above and this one',
         execute: given => runAboveAndThis(app, parts, given)
@@ -205,7 +184,7 @@
         waiting = requestAnimationFrame(() => {
           nameControls();
           nameStartTab();
-          goOnAfterBox(app);
+          parts.goOnAfterBox(app);
           parts.focusHint();
           parts.markTasks();
           parts.joinUnits();
