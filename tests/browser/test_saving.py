@@ -52,3 +52,25 @@ def test_answers_and_saves_during_a_slow_save_are_saved_after_it(lab, notebook):
     page.page.locator(f"{TAB}:not(.jp-mod-dirty)").wait_for()
     assert nbformat.read(notebook, 4).cells[1].source == answer(4)
     assert page.page.locator(".jp-Dialog").count() == 0 and page.errors == []
+
+
+def test_a_change_during_a_slow_save_is_not_taken_for_saved(lab, notebook):
+    page, held = lab(notebook.name), []
+
+    def hold(route):
+        held.append((route, route.fetch())) if route.request.method == "PUT" and not held else route.continue_()
+
+    page.page.route("**/api/contents/**", hold)
+    page.page.locator(".jp-CodeCell .cm-content").nth(1).click()
+    page.page.keyboard.press("Control+End")
+    page.page.keyboard.insert_text("  # soon")
+    page.page.keyboard.press("Control+s")
+    page.page.wait_for_timeout(1000)
+    page.page.keyboard.insert_text(", later")
+    ((route, response),) = held
+    route.fulfill(response=response)
+    page.page.wait_for_timeout(1000)
+    page.page.locator(f"{TAB}.jp-mod-dirty").wait_for()
+    assert nbformat.read(notebook, 4).cells[1].source.endswith("# soon")
+    page.save()
+    assert nbformat.read(notebook, 4).cells[1].source.endswith("# soon, later")

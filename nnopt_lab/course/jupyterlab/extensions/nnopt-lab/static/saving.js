@@ -5,16 +5,24 @@ const SETTLES = 300, FOLLOWS = 1500; // milliseconds until a run's output is the
 const waiting = new WeakMap(); // of panels, the timer of the save to come
 
 // JupyterLab takes a save that begins during another one for a change by somebody else, and asks what to do; so does its
-// own, which comes by a timer. One that is asked for meanwhile, however often, follows once.
+// own, which comes by a timer. One that is asked for meanwhile, however often, follows once. A change that is made
+// during a save is not in its file; JupyterLab would take it for saved.
 const inTurn = new WeakMap(); // of contexts, which two views of a notebook share, whether a save runs
 export const saveInTurn = context => {
   if (inTurn.has(context)) return;
   const saveNow = context.save.bind(context);
-  let running, next;
+  let running, next, isChanged = false;
+  context.model.contentChanged.connect(() => { isChanged = true; });
+  context.saveState.connect((_, state) => { // the contents are taken next, with what widgets add to them now
+    if (state === 'started') queueMicrotask(() => { isChanged = false; });
+  });
   inTurn.set(context, () => Boolean(running));
   const begin = () => {
     next = undefined;
-    running = saveNow().finally(() => (running = undefined));
+    running = saveNow().finally(() => {
+      running = undefined;
+      if (isChanged && !context.isDisposed) context.model.dirty = true;
+    });
     return running;
   };
   context.save = () => running ? next ??= running.catch(() => {}).then(begin) : next ?? begin();
