@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Start here
 #
-# In about twenty minutes, half of them spent on exercises, you will
+# In this lesson you will
 #
 # - find out what your machine can do, and how much of that the course's network uses;
 # - find thirteen bugs in a short program that claims to "optimise" a network, and fix eleven of them;

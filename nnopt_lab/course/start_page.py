@@ -120,7 +120,7 @@ def _page(folder: Path, news: str) -> str:
         "",
         _("Make PyTorch networks smaller and faster, and know why it worked."),
         "",
-        f"> {_go_on(folder, current, noted)}",
+        f"> {_go_on(folder, current, noted, any(row.earned for row in found))}",
         "",
         _summary(found),
         *(["", _("Your predictions: {summary}.", summary=guesses.summary)] if len(guesses.made) >= ENOUGH else []),
@@ -241,13 +241,16 @@ def next_step(folder: Path) -> tuple[str, str] | None:
     return row.name, section_of(copy, last_work.place(folder, row.name))[0] or open_section(copy, noted)[0]
 
 
-def _go_on(folder: Path, row: Row | None, noted: dict) -> str:
+def _go_on(folder: Path, row: Row | None, noted: dict, has_begun: bool) -> str:
     if row is None:
         return f"**{_('You have completed every lesson.')}**"
     title = f"{row.name[:2]} {row.title}"
     place = last_work.place(folder, row.name)
     if not row.earned and not place and is_unchanged(row.name, folder):
-        return _("**Begin here: [{title}]({file})**", title=title, file=f"{row.name}.ipynb")
+        told = {"title": title, "file": f"{row.name}.ipynb"}
+        if has_begun:
+            return _("**Continue with [{title}]({file})**", **told)
+        return _("**Begin here: [{title}]({file})**", **told)
     copy = edition_folder(folder) / f"{row.name}.ipynb"
     first, cell_id = open_section(copy, noted)
     last = section_of(copy, place)

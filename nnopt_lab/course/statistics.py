@@ -7,10 +7,15 @@ from itertools import groupby
 from nnopt_lab.course.builder import to_notebook
 from nnopt_lab.course.cell_roles import claims_in
 from nnopt_lab.course.claims import SHOWN_IN_A_CELL
+from nnopt_lab.course.exercises import lesson_points
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.lesson_files import paths
 
 WIDTH = 88  # columns of code that a notebook shows without scrolling
+
+WORDS_PER_MINUTE = 150  # with the code and the figures between them
+MINUTES_PER_POINT = 2  # of an exercise or a question
+MINUTES_PER_GUESS = 1
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,21 @@ def statistics(lesson: str) -> Statistics:
         crowded=[heading for heading, count in by_section.items() if count > SHOWN_IN_A_CELL],
         too_wide=[line for cell in _solved_code(source) for line in cell.splitlines() if len(line) > WIDTH],
     )
+
+
+def expected_minutes(lesson: str) -> int:
+    """Minutes that a lesson's reading, exercises, questions and guesses take, in steps of five.
+
+    Args:
+        lesson: its name, such as "01_pruning".
+
+    Raises:
+        FileNotFoundError: it has no source.
+    """
+    cells = to_notebook(paths(lesson)[True].with_suffix(".py"), solved=False).cells
+    guesses = sum(cell.cell_type == "code" and cell.source.lstrip().startswith("predict(") for cell in cells)
+    reading = statistics(lesson).words / WORDS_PER_MINUTE
+    return 5 * round((reading + MINUTES_PER_POINT * lesson_points(lesson) + MINUTES_PER_GUESS * guesses) / 5)
 
 
 def _shown(cell) -> int:

@@ -5,6 +5,7 @@ import re
 from nnopt_lab.course import last_work
 from nnopt_lab.course.calls import lesson
 from nnopt_lab.course.exercises import cell_id, exercises, lesson_points, questions
+from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.record import note_attempt
 from nnopt_lab.course.workspace import fill
 
@@ -20,7 +21,7 @@ def pass_(id: str) -> None:
 
 def test_with_points_it_says_how_many_and_links_to_the_open_section(own_workspace):
     fill(own_workspace)
-    assert "About 20 minutes" in lesson(NAME).lines[0]
+    assert f"About {lessons()[NAME].minutes} minutes" in lesson(NAME).lines[0]
     assert repr(lesson(NAME)).startswith("▸ Lesson 00: Start here\n  About 20 minutes")
     pass_("start.conv_parameters")
     card = lesson(NAME)

@@ -3,7 +3,9 @@
 import pytest
 
 from nnopt_lab.course.lesson_files import lesson_names
-from nnopt_lab.course.statistics import WIDTH, statistics
+from nnopt_lab.course.statistics import WIDTH, expected_minutes, statistics
+
+OWN_WORK = {"15_capstone": 30}  # minutes for the learner's own file, beside exercises
 
 SOURCE = """
     # %% [markdown]
@@ -74,3 +76,9 @@ def test_every_lesson_can_be_counted(lesson):
     counted = statistics(lesson)
     assert counted.minutes and counted.words > 500 and counted.claims_shown <= counted.claims
     assert counted.lines_shown > 0
+
+
+@pytest.mark.parametrize("lesson", lesson_names())
+def test_the_minutes_of_lessons_follow_one_rule(lesson):
+    expected = expected_minutes(lesson) + OWN_WORK.get(lesson, 0)
+    assert abs(statistics(lesson).minutes - expected) <= 5, f"about {expected} minutes"

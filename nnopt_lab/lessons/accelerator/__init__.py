@@ -6,6 +6,6 @@ LESSON = Lesson(
     13,
     "The accelerator",
     chapter="Hardware",
-    minutes=60,
+    minutes=70,
     summary="Find out when a GPU waits, from timings of a named card or your own; keep it busy; compare its price.",
 )

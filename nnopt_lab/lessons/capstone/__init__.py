@@ -6,6 +6,6 @@ LESSON = Lesson(
     15,
     "Capstone",
     chapter="Putting it together",
-    minutes=90,
+    minutes=80,
     summary="Hand in one ONNX file, as small, fast or accurate as you can, and find your place on the leaderboard.",
 )

@@ -6,6 +6,6 @@ LESSON = Lesson(
     14,
     "Choosing automatically",
     chapter="Putting it together",
-    minutes=60,
+    minutes=65,
     summary="Let a search choose techniques, layers and engine; compare it with random search and manual tuning.",
 )

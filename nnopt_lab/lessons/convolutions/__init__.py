@@ -6,7 +6,7 @@ LESSON = Lesson(
     2,
     "Convolutions",
     chapter="Structure",
-    minutes=60,
+    minutes=70,
     summary="Vary the number of kernels, their size and the number of layers, and measure five kinds of cost; "
     "find out why MACs are not time.",
 )

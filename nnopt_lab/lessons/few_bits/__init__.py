@@ -6,6 +6,6 @@ LESSON = Lesson(
     6,
     "Few bits",
     chapter="Quantisation",
-    minutes=75,
+    minutes=45,
     summary="Recover the accuracy lost at 4, 3 and 2 bits, after and during training; train with integers only.",
 )

@@ -6,6 +6,6 @@ LESSON = Lesson(
     12,
     "Hardware",
     chapter="Hardware",
-    minutes=60,
+    minutes=70,
     summary="Find your processor's roofline; go from plain torch to its fastest program, step by step.",
 )

@@ -6,6 +6,6 @@ LESSON = Lesson(
     5,
     "Integers by hand",
     chapter="Quantisation",
-    minutes=100,
+    minutes=65,
     summary="Put weights and activations on grids; run a whole network without a float.",
 )

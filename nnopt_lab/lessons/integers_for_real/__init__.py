@@ -6,6 +6,6 @@ LESSON = Lesson(
     8,
     "Integers for real",
     chapter="Quantisation",
-    minutes=45,
+    minutes=55,
     summary="Run int8 in three engines on one core; find how much of their speed-up is due to the integers.",
 )

@@ -6,6 +6,6 @@ LESSON = Lesson(
     11,
     "Mixed precision",
     chapter="Hardware",
-    minutes=60,
+    minutes=80,
     summary="Take floats apart into bits; watch gradients vanish and weights stall in 16 bits, and fix both.",
 )

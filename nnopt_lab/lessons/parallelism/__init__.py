@@ -6,7 +6,7 @@ LESSON = Lesson(
     10,
     "Parallelism",
     chapter="Distillation and parallelism",
-    minutes=60,
+    minutes=80,
     summary="Use threads, workers and processes, and measure their gains and costs; "
     "kill one of two processes and go on.",
 )

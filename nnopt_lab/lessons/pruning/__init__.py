@@ -6,6 +6,6 @@ LESSON = Lesson(
     1,
     "Pruning",
     chapter="Structure",
-    minutes=60,
+    minutes=65,
     summary="Remove nine tenths of the weights in levels, then whole filters; measure the accuracy and speed of each.",
 )

@@ -6,6 +6,6 @@ LESSON = Lesson(
     7,
     "Small files",
     chapter="Quantisation",
-    minutes=60,
+    minutes=45,
     summary="Prune, share and code the network into its smallest file; find out what that size really costs.",
 )

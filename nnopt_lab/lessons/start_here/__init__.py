@@ -6,6 +6,6 @@ LESSON = Lesson(
     0,
     "Start here",
     chapter="Start",
-    minutes=20,
+    minutes=40,
     summary="Measure your machine, find thirteen bugs in a typical published program, train the baseline.",
 )
