@@ -1,5 +1,5 @@
-// The kernels of the lessons that the learner has left. The texts of the offer to stop them are Python's
-// (other_kernels.py); here are the lessons' names, and the stopping.
+// The kernels of the lessons that the learner has left, and those that start. The texts of the offer to stop the former
+// are Python's (other_kernels.py); here are the lessons' names, and the stopping.
 
 const BOX = '.nnopt-others', NAMES = '.nnopt-names', ENDING = '.ipynb';
 const stopped = new WeakMap(); // of panels, the kernel's name, to start one when the learner returns
@@ -40,4 +40,24 @@ export const startAgain = async app => {
   const panel = app.shell.currentWidget, name = stopped.get(panel);
   stopped.delete(panel);
   if (name && panel.sessionContext.hasNoKernel) await panel.sessionContext.changeKernel({ name });
+};
+
+const STARTS = 60_000; // milliseconds for which a run waits
+const starting = new WeakMap(); // of session contexts, when their first kernel is there
+
+export const noteStart = ({ sessionContext }) => {
+  const ready = sessionContext.ready.catch(() => {});
+  const started = Promise.race([ready, new Promise(done => setTimeout(done, STARTS))]);
+  starting.set(sessionContext, started.then(() => starting.delete(sessionContext)));
+};
+
+// Cells that are run while their lesson's kernel still starts wait for it. JupyterLab would ask for a kernel, and forget
+// the run.
+export const runOnceStarted = actions => {
+  for (const [name, run] of Object.entries(actions).filter(([key]) => /^run/.test(key))) {
+    actions[name] = (...given) => {
+      const started = given.map(part => starting.get(part)).find(Boolean);
+      return started ? started.then(() => run(...given)) : run(...given);
+    };
+  }
 };

@@ -166,6 +166,7 @@
           keepClean(context);
           parts.openWhenEdited(panel);
           parts.showEnded(panel);
+          parts.noteStart(panel);
           parts.saveInTurn(context);
           context.ready.then(() => tellLanguage(panel.node, context.model.cells.get(0).sharedModel.getSource(), parts.HAN))
             .catch(() => {});
@@ -204,6 +205,7 @@
   const load = async () => {
     const parts = await Promise.all(PARTS.map(name => import(new URL(`${name}.js`, HERE))));
     const together = Object.assign({}, ...parts), notebooks = await sharedModule('@jupyterlab/notebook');
+    together.runOnceStarted(notebooks.NotebookActions);
     together.begin(notebooks.NotebookActions);
     together.keepCardsInSight(notebooks.NotebookActions);
     together.hideExplainedErrors(notebooks.NotebookActions); // before a notebook's contents listen
