@@ -7,6 +7,7 @@ import pytest
 
 from nnopt_lab.course.start_page import write
 from nnopt_lab.course.workspace import START_PAGE
+from tests.browser.lab_page import LabPage, write_notebook
 
 DIRTY = ".lm-DockPanel-tabBar .lm-TabBar-tab.jp-mod-dirty"
 SCROLL = "document.querySelector('.jp-NotebookPanel:not(.lm-mod-hidden) .jp-WindowedPanel-outer').scrollTop"
@@ -134,3 +135,23 @@ def test_an_entry_of_the_contents_and_a_reload_lead_to_a_cell_that_was_not_drawn
     page.wait_for_function(IN_SIGHT, arg="7. The ladder")
     page.locator(".jp-Notebook .jp-Cell.jp-mod-active", has_text="7. The ladder").wait_for()
     assert opened.errors == []
+
+
+def test_what_is_run_while_the_kernel_starts_waits_for_it(page, server, workspace):
+    write_notebook(workspace / "early.ipynb", ["print(6 * 7)"])
+    held = []
+    page.route(
+        "**/api/sessions*", lambda route: held.append(route) if route.request.method == "POST" else route.continue_()
+    )
+    address, token = server
+    opened = LabPage(page, address, token)
+    page.goto(f"{address}/lab/tree/early.ipynb?token={token}")
+    page.wait_for_selector(".jp-Notebook .jp-Cell:visible")
+    opened.menu("Run", "Run All Cells")
+    page.wait_for_timeout(1000)
+    assert page.locator(".jp-Dialog").count() == 0
+    assert held
+    for route in held:
+        route.continue_()
+    opened.outputs("42").wait_for()
+    assert page.locator(".jp-Dialog").count() == 0 and opened.errors == []
