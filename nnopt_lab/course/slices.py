@@ -7,7 +7,6 @@ measured time flows through them into the expression.
 """
 
 import ast
-import copy
 import symtable
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -137,7 +136,9 @@ def _names(node: ast.AST) -> tuple[set[str], set[str]]:
         return set(), {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
     if not isinstance(node, ast.stmt | ast.expr):
         return _effects(ast.iter_child_nodes(node))
-    table = symtable.symtable(ast.unparse(_Exact().visit(copy.deepcopy(node))), "<cell>", "exec")
+    # Not a deep copy: a traceback of IPython links `ast.Load()`, which all nodes share, to a whole file's tree.
+    own = _Exact().visit(ast.parse(ast.unparse(node)))
+    table = symtable.symtable(ast.unparse(own), "<cell>", "exec")
     binds = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
     reads = {s.get_name() for s in table.get_symbols() if s.is_referenced()}
     inner = list(table.get_children())

@@ -122,3 +122,15 @@ def test_a_name_that_has_another_value_by_then_is_found():
     assert overwritten(needed, before[:2]) == set()
     again = statements(["batch = perf_counter()", "t = batch + latency(m)", "batch = 3"])
     assert overwritten(again[:2], again) == set()  # the slice makes its own
+
+
+def test_what_a_traceback_has_linked_to_the_node_that_all_nodes_share_is_not_followed(monkeypatch):
+    """IPython's tracebacks set a parent for each node of a file's tree, `ast.Load()` included: minutes per lesson."""
+
+    class Tree:
+        def __deepcopy__(self, memo):
+            raise AssertionError("The tree of another file was copied.")
+
+    monkeypatch.setattr(ast.parse("x").body[0].value.ctx, "parent", Tree(), raising=False)
+    (statement,) = statements(["after_a_traceback = rows['macs'] + other.bytes + rows['seconds']"])
+    assert (statement.reads, statement.binds) == ({"rows"}, {"after_a_traceback"})
