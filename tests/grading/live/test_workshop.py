@@ -17,6 +17,11 @@ from tests.grading.live.classes import ask, cookie_of, sent
 TOKEN = "0123456789abcdef" * 2
 
 
+def _heed_interrupts():
+    # A script that runs the tests in the background (&) hands down that SIGINT is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def started(tmp_path):
     """Starts the command in a process of its own: (process, learners' address, page's address, output so far)."""
@@ -25,7 +30,13 @@ def started(tmp_path):
     def start(*arguments):
         command = [sys.executable, "-u", "-m", "nnopt_lab", "class", "--serve", *map(str, arguments)]
         process = subprocess.Popen(
-            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ.copy()
+            command,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ.copy(),
+            preexec_fn=None if os.name == "nt" else _heed_interrupts,
         )
         processes.append(process)
         lines = []
