@@ -27,7 +27,7 @@ from nnopt_lab.course.own_lines import last_line
 from nnopt_lab.course.patience import TooLong, patience
 from nnopt_lab.course.premises import needs
 from nnopt_lab.course.printing import translate_prints
-from nnopt_lab.course.question_box import question_box
+from nnopt_lab.course.question_box import UnansweredCard, question_box
 from nnopt_lab.course.seals import opened
 from nnopt_lab.course.skipped_cells import load_ipython_extension
 from nnopt_lab.course.solutions import other_solution
@@ -156,7 +156,7 @@ def question(id: str, answer=None):
         return _judged(asked, answer)
     choices = (f"{letter})  {translated(choice)}" for letter, choice in asked.choices.items())
     lines = (translated(asked.text), *choices, _("Answer with {allowed}.", allowed=_allowed(asked)))
-    card = Card(_("Question, not answered yet"), "quiet", lines)
+    card = UnansweredCard(_("Question, not answered yet"), "quiet", lines)
     return question_box(asked, card, partial(_judged, asked)) if hasattr(shell(), "kernel") else card
 
 

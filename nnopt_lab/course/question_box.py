@@ -4,11 +4,20 @@ A kernel can't write into a cell's code, which graders read; so after a press, t
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from nnopt_lab.course.boxes import box, number_row
 from nnopt_lab.course.cards import Card
 from nnopt_lab.course.exercises import Question
 from nnopt_lab.workbench.language import _
+
+
+@dataclass(frozen=True, repr=False)
+class UnansweredCard(Card):
+    """The card of a question without an answer, which the course's extension of JupyterLab shows as fields instead."""
+
+    def _repr_html_(self) -> str:
+        return f'<div class="nnopt-unanswered">{super()._repr_html_()}</div>'
 
 
 def question_box(asked: Question, unanswered: Card, judge: Callable[[str | float], Card]):

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import symtable
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -103,6 +104,12 @@ def stopped_card(name: str) -> Card | None:
     return Card(_("`{name}` is not defined yet", name=name), "quiet", (stopped, again))
 
 
+def _drop_figures() -> None:
+    """Show no empty axes that the cell had opened before it stopped; figures of cells above are shown already."""
+    if plt := sys.modules.get("matplotlib.pyplot"):
+        plt.close("all")
+
+
 def _explain(shell, kind, error, trace, tb_offset=None) -> None:
     from IPython.display import display
 
@@ -111,6 +118,8 @@ def _explain(shell, kind, error, trace, tb_offset=None) -> None:
         card = spoken_card(error, trace) if isinstance(error, ValueError) else _card_of_name(shell, error.name)
     if card is None or isinstance(error, ValueError):
         shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+    else:
+        _drop_figures()
     if card is not None:
         display(card)
 

@@ -51,3 +51,25 @@ def test_the_card_is_in_sight_after_the_check_has_run(lab, workspace, lesson, ke
     card.wait_for()
     page.page.wait_for_timeout(700)
     assert card.evaluate(INSIDE)
+
+
+def test_a_note_about_the_librarys_function_goes_once_the_answer_has_passed(lab, workspace):
+    sources = [
+        "from nnopt_lab.course.calls import check, yours_or_ours\n"
+        "from nnopt_lab.course.exercises import exercises\n"
+        "answers = iter([lambda scores, count: scores, exercises()['pruning.levels'].reference])",
+        'check("pruning.levels", next(answers))',
+        'levels = yours_or_ours("pruning.levels")',
+    ]
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "outdated.ipynb")
+    page = lab("outdated.ipynb")
+    page.run_all()
+    note = page.page.locator(".nnopt-note")
+    note.wait_for()
+    check = page.page.locator(".jp-CodeCell").nth(1)
+    check.locator(".cm-content").click()
+    page.page.keyboard.press("Control+Enter")
+    check.locator(".nnopt-good").wait_for()
+    note.wait_for(state="hidden")

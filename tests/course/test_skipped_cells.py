@@ -127,3 +127,9 @@ def test_a_new_kernel_explains_in_place_of_a_traceback_and_then_works(kernel):
 def test_a_cell_with_the_card_has_failed_so_that_the_cells_after_it_do_not_run(kernel):
     assert kernel("here", "third\nprint('never')")[0]["kind"] == "display_data"
     assert all(output["kind"] != "stream" for output in kernel("here", "third\nprint('never')"))
+
+
+def test_axes_that_the_cell_opened_before_it_stopped_are_not_shown(kernel):
+    shown = kernel("here", "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.subplots()\ncircle")
+    assert any("is not defined yet" in output.get("data", {}).get("text/plain", "") for output in shown)
+    assert not any(kind.startswith("image/") for output in shown for kind in output.get("data", {}))

@@ -34,12 +34,16 @@ export const leaveOnEscape = app => {
 };
 
 const CLOSED = 'nnopt-closed', CHECKING = 'nnopt-checking';
-const FIELDS = ':scope > .nnopt-strip :is(button, input), .jp-OutputArea .nnopt-box :is(button, input)';
+const FIELDS = [
+  '.jp-OutputArea .nnopt-box :is(button, input)', ':scope > .nnopt-strip :is(button:not(.nnopt-code), input)',
+  ':scope > .nnopt-strip .nnopt-code'
+]; // the first that there is
 
 // The buttons of a check stand under the code of its exercise.
 const fieldOf = cell => {
   const asked = cell.classList.contains(CHECKING) ? cell.previousElementSibling : cell;
-  return [...(asked?.querySelectorAll(FIELDS) ?? [])].find(field => field.checkVisibility() && !field.disabled);
+  const fields = asked ? FIELDS.flatMap(kind => [...asked.querySelectorAll(kind)]) : [];
+  return fields.find(field => field.checkVisibility() && !field.disabled);
 };
 
 // Enter on a cell whose code is closed leads to what it asks, not into its code.

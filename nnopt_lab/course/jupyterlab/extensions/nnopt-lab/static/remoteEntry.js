@@ -5,7 +5,7 @@
   const SECONDS = 2;
   const PARTS = [
     'answers', 'closed', 'contents', 'copies', 'covers', 'ended', 'figures', 'focus', 'folds', 'guesses', 'kernels',
-    'questions', 'saving', 'strips', 'tasks', 'tries', 'units', 'verdicts'
+    'outdated', 'questions', 'saving', 'strips', 'tasks', 'tries', 'units', 'verdicts'
   ];
   const STYLE = new URL('course.css', HERE);
 
@@ -194,6 +194,7 @@
           parts.offerGuesses(app);
           parts.dressFolds(app);
           parts.coverOutputs(app);
+          parts.hideOutdatedNotes(app);
           parts.showOthers(app);
         });
       }).observe(document.body, { childList: true, subtree: true, characterData: true });

@@ -36,12 +36,18 @@ const focusGuess = ({ model, node }) => {
   field.focus();
 };
 
+// After a run of all cells, the last one is active though the learner may read far above it.
+const isNear = ({ node: page }, { node }) => {
+  const { top, bottom, height } = page.getBoundingClientRect(), cell = node.getBoundingClientRect();
+  return cell.bottom > top - height && cell.top < bottom + height;
+};
+
 export const keepCardsInSight = actions => {
   actions.executed.connect(async (_, { notebook, cell }) => {
     await settled();
     const place = notebook.widgets.indexOf(cell);
     const stayed = place >= 0 && [place, place + 1].includes(notebook.activeCellIndex); // else the learner went on
-    if (!stayed) return;
+    if (!stayed || !isNear(notebook, cell)) return;
     bringIntoView(notebook, cell);
     if (notebook.mode === 'command') focusGuess(cell);
   });
