@@ -83,8 +83,9 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
 def _measured(name: str, entry: Prediction, numbers: tuple[float, float, float], because: str) -> Card:
     entry.measured, entry.low, entry.high = numbers
     _store(name, entry)
-    if name in _boxes:
-        _boxes.pop(name).replace(_kept(entry))
+    box = _boxes.pop(name, None)
+    if box and (entry.guess is not None or has_learner()):  # a page without a learner keeps its first words
+        box.replace(_kept(entry))
     shown, reason = translated(name), (translated(because),) if because else ()
     if entry.guess is None:
         return Card(_("Measured: {name}", name=shown), "neutral", (_result(entry), *reason))

@@ -130,6 +130,6 @@ def test_a_cell_with_the_card_has_failed_so_that_the_cells_after_it_do_not_run(k
 
 
 def test_axes_that_the_cell_opened_before_it_stopped_are_not_shown(kernel):
-    shown = kernel("here", "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.subplots()\ncircle")
+    shown = kernel("here", "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.subplots()\ntau")
     assert any("is not defined yet" in output.get("data", {}).get("text/plain", "") for output in shown)
     assert not any(kind.startswith("image/") for output in shown for kind in output.get("data", {}))
