@@ -56,8 +56,9 @@ def test_the_card_is_in_sight_after_the_check_has_run(lab, workspace, lesson, ke
 def test_a_note_about_the_librarys_function_goes_once_the_answer_has_passed(lab, workspace):
     sources = [
         "from nnopt_lab.course.calls import check, yours_or_ours\n"
-        "from nnopt_lab.course.exercises import exercises\n"
-        "answers = iter([lambda scores, count: scores, exercises()['pruning.levels'].reference])",
+        "def ranked(scores, count):\n"
+        "    return scores.argsort(stable=True).argsort() * count // len(scores)\n"
+        "answers = iter([lambda scores, count: scores, ranked])",
         'check("pruning.levels", next(answers))',
         'levels = yours_or_ours("pruning.levels")',
     ]
