@@ -11,7 +11,7 @@ from nnopt_lab.course.cell_roles import reveals
 from nnopt_lab.course.lesson_files import lesson_names, paths, read_notebook
 from nnopt_lab.workbench.paths import root
 
-CARD = re.compile(r"<strong>Measured: (.*?)</strong></div><div[^>]*>(.*?) · measured without a guess")
+CARD = re.compile(r"<strong>Measured: (.*?)</strong></div><div[^>]*>(.*?)</div>")
 RESULT = re.compile(r"(?P<number>[−\d.,]+) ?(?P<unit>.*?)(?: \(interval (?P<low>\S+) to (?P<high>\S+)\))?")
 NUMBER = r"(−?\d[\d,]*(?:\.\d+)?)"
 BESIDE = {  # by the sign or word that a unit begins with: how a number with it looks
@@ -43,7 +43,7 @@ def told(text: str, result: str) -> list[str]:
     kind = next((kind for kind in BESIDE if found["unit"].startswith(kind)), None)
     word = re.escape(found["unit"].split()[0]) if found["unit"] else ""
     pattern = BESIDE[kind] if kind else rf"{NUMBER} {word}\b"
-    hits = re.finditer(rf"(?<![\d.,])(?:{pattern})", MARKS.sub("", " ".join(text.split())))
+    hits = re.finditer(rf"(?<![\d.,])(?:{pattern})(?!\d)", MARKS.sub("", " ".join(text.split())))
     numbers = ((hit.group(), value(next(filter(None, hit.groups())))) for hit in hits)
     return [hit for hit, number in numbers if low <= number <= high or low <= -number <= high]
 

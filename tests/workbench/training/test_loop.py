@@ -108,7 +108,7 @@ class TestFit:
         with devices.stand_in():
             fit(model, epochs=0, device="accelerator")
             assert moves == [devices.find("accelerator"), torch.device("cpu")]
-            with pytest.raises(ValueError, match="optimizer contains"):
+            with pytest.raises(ValueError, match="optimizer lacks"):
                 fit(model, optimizer=torch.optim.SGD(net().parameters(), lr=1.0), device="accelerator")
         assert moves[2:] == moves[:2]
 
