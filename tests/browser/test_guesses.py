@@ -184,6 +184,54 @@ def test_what_shows_a_number_that_waits_is_covered_until_it_is_guessed(lab, work
     assert read(workspace)["predictions"][NAME]["measured"] == 2 and page.errors == []
 
 
+def test_covered_neighbours_are_one_line_in_the_place_of_their_labels(lab, workspace):
+    (workspace / FILE).unlink(missing_ok=True)
+    cells = [
+        *map(nbformat.v4.new_code_cell, CELLS),
+        folded("Numbers: none", "x = 1"),
+        folded("Plot: speed-up", "print('plot')"),
+        nbformat.v4.new_markdown_cell("What to see: it rises.\n\n- first\n\n- second"),
+        folded("Table: speed-up", "print('table')"),
+        folded("Claims: broken", "1 / 0"),
+        nbformat.v4.new_code_cell("print('open cell')"),
+        folded("Plot: later", "print('later plot')"),
+        nbformat.v4.new_markdown_cell("What to see: it falls.\n\nThis stays."),
+        folded("Table: later", "print('later table')"),
+        nbformat.v4.new_markdown_cell("Selected after all cells ran."),
+    ]
+    cells[6].metadata["tags"] = ["raises-exception"]
+    made = nbformat.v4.new_notebook(cells=cells)
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "joined.ipynb")
+    page = lab("joined.ipynb")
+    page.run_all()
+    page.page.locator("[data-covers]").nth(2).wait_for()
+    places = [page.page.locator(".jp-Notebook .jp-Cell").nth(place) for place in range(len(cells))]
+    labels = [places[place].locator(".jp-PlaceholderText") for place in (2, 3, 5, 6, 8, 10)]
+
+    def tellers() -> list[int]:
+        return [place for place, cell in enumerate(places) if cell.get_attribute("data-covers")]
+
+    assert tellers() == [3, 8, 10]  # what can be seen parts them: open code, the rest of a text
+    assert [label.is_visible() for label in labels] == [False, False, False, True, False, False]
+    assert [places[place].bounding_box()["height"] for place in (2, 4, 5)] == [0, 0, 0]
+    assert page.outputs("ZeroDivisionError").first.is_visible()
+    assert places[9].locator("p", has_text="This stays").is_visible()
+    places[3].click()  # whoever looks for the code finds it
+    labels[1].wait_for()
+    assert not labels[0].is_visible()
+    places[7].click()
+    labels[1].wait_for(state="hidden")
+    page.restart_kernel()
+    page.run_all()
+    page.page.locator("[data-covers]").nth(2).wait_for()
+    assert tellers() == [3, 8, 10]
+    page.page.get_by_role("button", name="Show without a guess").click()
+    for text in ("plot", "table", "later plot", "later table"):
+        page.outputs(text).first.locator("visible=true").wait_for()
+    assert tellers() == [] and all(label.is_visible() for label in labels) and page.errors == []
+
+
 def test_a_saved_notebook_covers_nothing_because_its_guess_cannot_be_made(lab, workspace):
     (workspace / FILE).unlink(missing_ok=True)
     cells = [*map(nbformat.v4.new_code_cell, CELLS), folded("Plot: speed-up", "print('plot')")]

@@ -1,10 +1,10 @@
 // Until a measurement is shown (waiting_reveal.py), it is told by the folded cells below it, the texts below figures, and
-// cells with the tag `tells`. All are covered up to the next heading, and what else its own cell shows. Only classes of
-// cells change: nothing of it is saved.
+// cells with the tag `tells`. All are covered up to the next heading, and what else its own cell shows. Neighbours are one
+// line, without the labels of their folds. Only classes of cells change: nothing of it is saved.
 
 const VIEW = 'application/vnd.jupyter.widget-view+json'; // a saved notebook has none, and no way to guess
-const WAITING = 'nnopt-waiting', COVERED = 'nnopt-covered', TOLD = 'nnopt-told'; // classes of cells
-const HEADING = /^#{1,6} /m, REVEALS = /\breveal\(/;
+const WAITING = 'nnopt-waiting', COVERED = 'nnopt-covered', TOLD = 'nnopt-told', JOINED = 'nnopt-joined'; // of cells
+const HEADING = /^#{1,6} /m, REVEALS = /\breveal\(/, ITEM = /^\s*(?:[-*+]|\d+\.) /;
 const EXPLAINS = /^(What to see|看什么)/; // a text about the figure above it
 
 const waited = new WeakMap(); // the words of a cell that waited, or '' if it showed, kept while it has no outputs
@@ -48,18 +48,40 @@ const mark = ({ node }, classes, words) => {
   else delete node.dataset.covers;
 };
 
+// Whether a text goes on after its first paragraph and that one's list: the style sheet shows the rest.
+const hasRest = source => source.trim().split(/\n\s*\n/).slice(1).some(part => !ITEM.test(part));
+
+// Of a cell below a measurement that is still to be shown, or of that measurement's own cell. What can be seen of a cell
+// parts the block above it from the one below.
+const coverOf = (cell, above) => {
+  const { model } = cell, source = model.sharedModel.getSource(), isCode = model.type === 'code', isTold = tells(model);
+  const own = isCode ? wordsOf(cell) : '', isFold = isCode && isFolded(cell);
+  const isText = above && model.type === 'markdown' && (isTold || EXPLAINS.test(source));
+  const isCovered = isText || (isCode && !own && above && (isTold || isFold) && !REVEALS.test(source));
+  return {
+    cell, isText, isTold, isCovered, own,
+    words: own || above,
+    hides: isText || ((own || isCovered) && hasHidden(model, own)),
+    begins: !isCovered || (isCode && !isFold),
+    ends: isText && !isTold && hasRest(source),
+    isHeading: model.type === 'markdown' && HEADING.test(source)
+  };
+};
+
 const coverCells = cells => {
-  let words = '', isToldAbove = false; // neighbours are told of once
-  for (const cell of cells) {
-    const { model } = cell, source = model.sharedModel.getSource(), isCode = model.type === 'code';
-    const own = isCode ? wordsOf(cell) : '', above = words;
-    const isText = above && model.type === 'markdown' && (tells(model) || EXPLAINS.test(source));
-    const isCovered = isCode && !own && above && (tells(model) || isFolded(cell)) && !REVEALS.test(source);
-    const hides = isText || ((own || isCovered) && hasHidden(model, own));
-    const classes = { [WAITING]: own, [COVERED]: isCovered || isText, [TOLD]: isText && tells(model) };
-    mark(cell, classes, hides && !isToldAbove ? own || above : '');
-    isToldAbove = hides || (isToldAbove && isCovered);
-    words = model.type === 'markdown' && HEADING.test(source) ? '' : own || words;
+  let words = '', block = {};
+  const covers = cells.map(cell => {
+    const cover = coverOf(cell, words);
+    if (cover.begins) block = {};
+    if (cover.hides) block.teller ??= cell;
+    const placed = { ...cover, block };
+    if (cover.ends) block = {};
+    words = cover.isHeading ? '' : cover.words;
+    return placed;
+  });
+  for (const { cell, own, isCovered, isText, isTold, block: { teller }, ...cover } of covers) {
+    const classes = { [WAITING]: own, [COVERED]: isCovered, [TOLD]: isText && isTold, [JOINED]: isCovered && teller };
+    mark(cell, classes, teller === cell ? cover.words : '');
   }
 };
 
