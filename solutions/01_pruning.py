@@ -1017,8 +1017,8 @@ part = 1 / measure.ratio(timings["network"], timings["first ReLU and pooling"]).
 print(f"The first ReLU and pooling take {100 * part:.0f} % of the network's time.")
 
 # %% [markdown]
-# To be sure of halving the time, remove more. Keep three of every eight channels: at first this hurts, and one epoch of
-# fine-tuning repairs most of it.
+# Now remove more. Keep three of every eight channels: at first this hurts, and one epoch of fine-tuning repairs most
+# of it.
 
 # %%
 three_eighths = channel_pruning.keep_most_important(dense, batch[:1], share=0.375)

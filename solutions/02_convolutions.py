@@ -315,7 +315,7 @@ plots.finish(
     measured="x",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # What to see: each row is a knob, with the other two in grey, and each point a setting; the lines cross at `MyNet`.
 # Bands reach from the lowest to the highest seed. Left is cheap, and up is good.
 #
@@ -588,7 +588,7 @@ block_table
 # Plot: costs and accuracy of the replacements
 block_table.plot()
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # What to see: compare the panels for MACs and for time at batch 64. Separable layers, groups and bottlenecks leave a
 # fifth to a third of the MACs, but a larger share of the time. Stride instead of pooling leaves about as many MACs, but
 # it makes the network faster than any of these three: ReLU and pooling have far fewer values left to read.

@@ -549,7 +549,7 @@ plots.finish(
     trained="y",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # What to see: at the end, the solid blue line (Pegasos) is the lowest. A $\lambda$ that is ten times too large (orange)
 # flattens out, and one that is ten times too small (green) starts far too high.
 #

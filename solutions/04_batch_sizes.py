@@ -410,7 +410,7 @@ plots.finish(
     measured="y",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # What to see: read the left plot from right to left. (Small dots are single seeds; at 1,024, two runs were stopped.)
 # From batch 8 to batch 64, the number of pictures hardly changes, so dividing the steps by nearly 8 costs nothing.
 # Batch 256 costs 1.6 times as many pictures, and batch 1,024 more than 4 times as many. The hyperbola with a critical
@@ -579,7 +579,7 @@ reveal(
 # Numbers: both noise scales
 print(f"untrained: {before.mean():.0f} pictures; trained: {after.mean():.0f} pictures")
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # The race also measured the noise scale at the end of each of its 24 runs. The median is near 350 pictures, and the
 # critical size that the race itself found is about 270. So 24 measurements of about a second each come close to what a
 # race of twenty minutes found. From a single measurement, expect no more than the order of magnitude: single
@@ -1128,7 +1128,7 @@ plots.finish(
     measured="x",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # What to see: on the left, nothing beats full pictures. Padded crops cost almost 3 points, smaller crops almost 7, and
 # progressive resizing 3. On the right, padded crops save no time, and the other two save some.
 #

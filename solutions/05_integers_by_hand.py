@@ -381,7 +381,7 @@ plots.finish(
     "most weights of some filters to 0.",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # What to see: on the left, the ranges of the filters differ much more after folding (purple) than before (grey). On the
 # right, with one grid per layer (blue), one folded filter loses more than 85 % of its weights to zero; with one grid
 # per filter (orange), none loses half of them.
@@ -662,7 +662,7 @@ plots.finish(
     trained="x",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # What to see: at 8 bits (left), the choice hardly matters, because 256 values leave room for a range that is far too
 # wide. At 4 bits (right), it matters just as little with clean pictures (blue). With the bad picture (orange), min-max
 # loses more than 15 points, MSE fewer, and the other three less than 3.
@@ -1207,7 +1207,7 @@ plots.finish(
     trained="y",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # What to see: on the left, powers of two (purple) hardly improve beyond 4 bits, while an even grid (blue), which has
 # equal steps as in the sections above, gains about 6 dB per bit. On the right, from 4 bits on, powers of two lose more
 # points.

@@ -1017,7 +1017,7 @@ plots.finish(
     trained="y",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # What to see: on the left, at 8 bits, rounding to nearest (blue) lets almost no update through. On the right, it
 # loses more and more accuracy below 11 bits, while stochastic rounding (green) loses less than 1.5 points even at 8.
 #

@@ -572,7 +572,7 @@ plots.finish(
     trained="x",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # What to see: once the values are shared, the positions (orange) take more bytes than the values (blue), with and
 # without Huffman's code.
 #

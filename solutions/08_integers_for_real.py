@@ -690,12 +690,13 @@ plots.finish(
 # What to see: pooling takes much less of the lower bar (NHWC) than of the upper one (NCHW). On
 # processors with VNNI, its time at least halves, while that of the convolutions changes by less than a factor of two.
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # So eager float32 is a poor baseline. One line of Python, `.to(memory_format=torch.channels_last)` for the network and
 # its input, removes most of the pooling time and changes the class of at most 1 picture in 1,000. If you compare int8
 # with plain eager, you credit integers with this, too. Of the three factors printed in section 4 (layout, engine,
 # integers), only the last is due to integers.
-#
+
+# %% [markdown]
 # What is left for the integers? They only make products faster, and products were never all of the time.
 #
 # **Exercise (2 points).** Compute the speed-up of the network from that of a kernel and from its share of the time. It

@@ -259,7 +259,7 @@ Table(
     ["batch", "serial share", "at most, with any number of threads"],
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # What to see: on the left, the larger the batch, the higher the line, since its serial share is smaller. On the right,
 # each core contributes less as threads are added, most of all for small batches.
 #
@@ -271,7 +271,8 @@ Table(
 # (The law is a model. If the second thread makes the network slower, the formula gives a share above 1, and the plot
 # uses 1. The share also changes with the number of threads, since each further thread adds overhead. The playground in
 # section 10 includes that.)
-#
+
+# %% [markdown]
 # ## 2. Several requests at once
 #
 # Threads within an operator make one answer come earlier. If many requests wait, the number of *requests per second*
@@ -574,7 +575,7 @@ plots.finish(
     measured="x",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # What to see: the start of the workers is gold, an epoch after it blue, and a diamond is your formula's prediction of
 # both together. Compare the blue parts within each group of three bars: for JPEG files, workers shorten them.
 #

@@ -564,7 +564,7 @@ plots.finish(
     measured="x",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # What to see: a dot to the left of the dashed line is slower than float32, and one to the right is faster. A fast
 # product (the first rows) does not guarantee a fast training step (the last row).
 #
@@ -573,7 +573,8 @@ plots.finish(
 # can exceed that, if the library's float32 program is not the best for your processor.) On server processors with AMX
 # and on NVIDIA GPUs since Ampere (2020), bf16 is the first thing to switch on. The format is the same everywhere, but
 # its speed depends on the processor. So measure before you copy a recipe.
-#
+
+# %% [markdown]
 # Here is the same step on your accelerator, if you have one:
 
 # %% tags=["fold", "nbval-ignore-output"]
@@ -1278,10 +1279,11 @@ others = [
     for mean, _, _ in at_rate[way]
 ]
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # So a master copy is sometimes necessary, and sometimes not. With large steps, rounding is noise like any other. Small
 # steps get lost: late in training, or in fine-tuning at a small learning rate.
-#
+
+# %% [markdown]
 # If the float32 weights stay, how much memory does mixed precision save?
 
 # %% question="precision.adam_bytes"

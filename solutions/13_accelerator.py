@@ -700,14 +700,15 @@ claim(
     where=not_live,
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # For wide networks it is the other way round. A convolution with hundreds of channels does hundreds of operations per
 # byte, and there tensor cores are the first thing to use:
 #
 # - `torch.set_float32_matmul_precision("high")` allows tf32 in matrix products. Convolutions use it by default.
 # - `torch.autocast("cuda", torch.bfloat16)` computes products and convolutions in bf16.
 # - `channels_last` stores a pixel's channels side by side, as tensor cores read them in 16-bit convolutions.
-#
+
+# %% [markdown]
 # ## 5. Tiles
 #
 # A matrix product of m × k and k × n numbers is cut into **tiles**, and every tile is computed as a whole. If a size is

@@ -365,14 +365,15 @@ claim(
     with_readers[0] < 0.5 * fragile_one[0],
 )
 
-# %% [markdown]
+# %% [markdown] tags=["tells"]
 # This shows two things. *Where* you cut matters: for the same work, cutting the first layer loses more than twice as
 # many points as cutting the layers chosen by sensitivity. (A uniform width does well here, too: it takes a little
 # everywhere, and a little does little harm.) And *losses don't add up*: three halved layers lose far more than the sum
 # of their single losses. So sensitivity is a good start, and no more. A search uses it for exactly that. It also
 # depends on *which* filters go: a filter with large weights matters little if the next layer reads it with small ones.
 # The search multiplies both norms, and then half of the first convolution costs less than half as much.
-#
+
+# %% [markdown]
 # ## 4. Gains need not multiply
 #
 # Removing half of the channels speeds `MyNet` up. So does running it with ONNX Runtime in int8 instead of eager torch.

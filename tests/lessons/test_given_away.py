@@ -25,6 +25,7 @@ ROUNDING = 0.02  # relative, beyond an interval
 MARKS = re.compile(r"\(\d+ points?\)")  # what an exercise or a question earns
 HEADING, SECTION = re.compile(r"^#{1,6} ", re.MULTILINE), re.compile(r"^## ", re.MULTILINE)
 EXPLAINS = re.compile(r"What to see.*?(?:\n\n(?:- .*?\n\n)?|\Z)", re.DOTALL)
+LEADS_ON = re.compile(r"\*\*Exercise|`nnopt record [^`]*`|the code below|[:?]\Z")  # in a text's last paragraph
 
 
 def value(text: str) -> float:
@@ -101,6 +102,20 @@ def test_no_text_and_no_output_around_a_guess_tells_the_number(lesson):
         if hits := [hit for text in texts for hit in told(text, result)]:
             given_away[name] = (result, hits)
     assert given_away == {}
+
+
+@pytest.mark.parametrize("lesson", lesson_names())
+def test_what_stays_of_a_half_covered_text_leads_on_instead_of_telling_results(lesson):
+    """Below a measurement that waits, covers.js covers a text's first paragraph, and all of it with the tag `tells`."""
+    waits, tell = False, []
+    for cell in to_notebook(root() / "solutions" / f"{lesson}.py", solved=True).cells:
+        is_text = cell.cell_type == "markdown"
+        if waits and is_text and EXPLAINS.match(cell.source):
+            rest = HEADING.split(covered(cell))[0].strip()
+            if rest and not LEADS_ON.search(rest.split("\n\n")[-1]):
+                tell.append(rest)
+        waits = (waits or (not is_text and reveals(cell.source))) and not (is_text and HEADING.search(cell.source))
+    assert tell == []
 
 
 @pytest.mark.parametrize(
