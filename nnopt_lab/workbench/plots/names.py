@@ -13,7 +13,7 @@ from nnopt_lab.workbench.plots.style import style
 from nnopt_lab.workbench.plots.translation import translate_text
 
 _DOT = 5  # pixels around the middle of a dot that a name must not cover
-_CLEARLY = 1.5  # times as far from any other point, and a name needs no line
+_CLEARLY = 2.0  # times as far from any other point, and a name needs no line
 _BESIDE = (8, 14)  # pixels from a point to a name without a line
 _TIED = (22, 32, 44, 58, 74, 92, 112, 140, 180)  # to one with a line
 _SIDES = [(1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0)]

@@ -1,5 +1,7 @@
 """What is really drawn in a figure, for the tests of plots."""
 
+import math
+
 import matplotlib.pyplot as plt
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -39,3 +41,9 @@ def legend_over_axes(fig: Figure) -> bool:
 def readable(fig: Figure) -> bool:
     """Whether no text lies on another or outside of the figure, and no legend on what is drawn."""
     return not overlapping_texts(fig) and not outside_texts(fig) and not legend_over_axes(fig)
+
+
+def distance(box, dot) -> float:
+    """Pixels between a box and a dot, 0 if the dot is in it."""
+    x, y = dot
+    return math.hypot(max(box.x0 - x, 0, x - box.x1), max(box.y0 - y, 0, y - box.y1))

@@ -1,13 +1,11 @@
 """Names beside points."""
 
-import math
-
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from matplotlib.text import Text
 
 from nnopt_lab.workbench import plots
-from tests.workbench.plots.drawing import outside_texts, overlapping_texts
+from tests.workbench.plots.drawing import distance, outside_texts, overlapping_texts
 
 PLACE = st.tuples(st.floats(0, 1), st.floats(0, 1))
 
@@ -20,11 +18,6 @@ def drawn(points: dict):
         plots.write_names(one, points)
     plots.finish(fig)
     return fig, ax[0]
-
-
-def distance(box, dot) -> float:
-    x, y = dot
-    return math.hypot(max(box.x0 - x, 0, x - box.x1), max(box.y0 - y, 0, y - box.y1))
 
 
 @settings(max_examples=15, deadline=None, phases=[Phase.generate])

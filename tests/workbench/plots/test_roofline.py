@@ -1,9 +1,10 @@
 """The roofline plot."""
 
 import pytest
+from matplotlib.text import Text
 
 from nnopt_lab.workbench import plots
-from tests.workbench.plots.drawing import outside_texts, overlapping_texts
+from tests.workbench.plots.drawing import distance, outside_texts, overlapping_texts
 
 
 class TestRoofline:
@@ -53,3 +54,16 @@ def test_the_name_of_the_level_covers_no_layer(speed):
     name = next(text for text in ax.texts if text.get_text().startswith("arithmetic"))
     assert not name.get_window_extent().padded(-1).contains(*ax.transData.transform((30, 1.12 * speed)))
     assert not overlapping_texts(fig) and not outside_texts(fig)
+
+
+def test_a_name_stands_clearly_beside_its_own_layer_or_is_tied_to_it():
+    points = [("0 Conv2d", 11.3, 95), ("3 Conv2d", 48, 213), ("6 Linear", 41, 113), ("2 MaxPool2d", 0.15, 0.33)]
+    points += [("1 ReLU", 0.125, 8), ("4 ReLU", 0.125, 15), ("7 ReLU", 0.125, 11.5)]
+    fig = plots.roofline(points, 255, 51)
+    (ax,) = fig.axes
+    fig.draw_without_rendering()
+    boxes = {text.get_text(): Text.get_window_extent(text) for text in ax.texts if not text.arrow_patch}
+    dots = {name: ax.transData.transform(place) for name, *place in points}
+    for name in boxes.keys() & dots.keys():
+        own = distance(boxes[name], dots[name])
+        assert all(distance(boxes[name], dot) > 1.8 * own for other, dot in dots.items() if other != name)
