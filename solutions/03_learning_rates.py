@@ -9,8 +9,11 @@
 # - compare thirteen schedules in a third of the baseline's epochs, and reach the baseline's accuracy in that third.
 #
 # The lesson takes about an hour and stands alone: you only need Python and the basics of PyTorch. *The article* is the
-# Chinese tutorial that this course grew out of. *Rate* always means learning rate, a *schedule* changes the rate during
-# training, and its *peak* is the highest rate it uses. A *point* is a percentage point of accuracy.
+# Chinese tutorial that this course grew out of.
+#
+# - **Rate** always means learning rate.
+# - A **schedule** changes the rate during training, and its **peak** is the highest rate it uses.
+# - A **point** is a percentage point of accuracy.
 
 # %% tags=["fold", "side-by-side"]
 # Imports: where the names of this lesson come from
@@ -627,7 +630,7 @@ bounded = train_a_little(schedules.SCHEDULES["Pegasos"](94))
 print(f"validation accuracy {bounded.validation_accuracy[-1]:.1f} %")
 
 # %% [markdown]
-# A schedule has a state: the number of steps so far. If you resume a training, it must go on where it stopped. So save
+# A schedule has a state: the number of steps so far. If you resume training, it must go on where it stopped. So save
 # the `state_dict` of the scheduler *and* of the optimizer, which contains the current rate. Below, `fresh()` makes an
 # optimizer with a new Pegasos schedule, and `some_steps` takes steps of both:
 

@@ -10,9 +10,9 @@
 # - repair the quantisation function of the article that this course grew out of, so that it turns weights into powers
 #   of two.
 #
-# The lesson takes about an hour and a half; a good place for a break is after section 3. (When you come back, choose
-# *Run All Above Selected Cell* in the Run menu.) All of it is arithmetic that you can follow with a pencil. You only
-# need to know Python and the basics of PyTorch.
+# The lesson is arithmetic that you can follow with a pencil. A good place for a break is after section 3. (When you
+# come back, choose *Run All Above Selected Cell* in the Run menu.) You only need to know Python and the basics of
+# PyTorch.
 
 # %% tags=["fold", "side-by-side"]
 # Imports: where the names of this lesson come from

@@ -8,8 +8,8 @@
 # - train networks whose weights have only four values, or two;
 # - train a network with integers alone, including its gradients and updates.
 #
-# The lesson takes a little more than an hour; a good place for a break is after section 3. (When you come back, choose
-# *Run All Above Selected Cell* in the Run menu.) You only need to know Python and the basics of PyTorch.
+# A good place for a break is after section 3. (When you come back, choose *Run All Above Selected Cell* in the Run
+# menu.) You only need to know Python and the basics of PyTorch.
 
 # %% tags=["fold", "side-by-side"]
 # Imports: where the names of this lesson come from
@@ -276,10 +276,10 @@ claim(
 # %% [markdown]
 # ## 2. Biases, and which way to round
 #
-# **Bias correction** ([Nagel et al. 2019](https://arxiv.org/abs/1906.04721), section 4.2) is done here with a few
-# hundred pictures. (The paper can do it without any in networks with batch norms.) If the rounding errors of a
-# channel's weights tend to have the same sign, the channel's outputs shift in one direction on average. The layer's
-# bias can undo that: measure the mean shift, and subtract it.
+# If the rounding errors of a channel's weights tend to have the same sign, the channel's outputs shift in one direction
+# on average. **Bias correction** ([Nagel et al. 2019](https://arxiv.org/abs/1906.04721), section 4.2) undoes that with
+# the layer's bias: measure the mean shift, here on a few hundred pictures, and subtract it. (The paper needs no
+# pictures in networks with batch norms.)
 #
 # **Exercise (2 points).** Correct the bias of a convolution, so that the mean of each channel is again what it was
 # before quantising.
@@ -546,12 +546,12 @@ claim(
 # %% [markdown]
 # ## 3. Training at few bits
 #
-# Next, train the network while its weights are on the grid. What stands in the way is the rounding: it is flat almost
-# everywhere, so its derivative is 0, and no gradient reaches the weights. The solution is a white lie. In the forward
-# pass the network uses rounded numbers (still stored as floats, which is called *fake quantisation*). In the backward
-# pass, the gradient goes *straight through*, as if nothing had been rounded
-# ([Bengio et al. 2013](https://arxiv.org/abs/1308.3432)). Only values beyond the ends of the grid get no gradient. The
-# float weights are kept, too: they collect the small updates, and each forward pass rounds them anew.
+# Next, train the network while its weights are on the grid. Rounding stands in the way: it is flat almost everywhere,
+# so its derivative is 0, and no gradient reaches the weights. The solution is a white lie. In the forward pass the
+# network uses rounded numbers (still stored as floats, which is called *fake quantisation*). In the backward pass, the
+# gradient goes *straight through*, as if nothing had been rounded ([Bengio et al.
+# 2013](https://arxiv.org/abs/1308.3432)). Only values beyond the ends of the grid get no gradient. The float weights
+# are kept, too: they collect the small updates, and each forward pass rounds them anew.
 
 # %%
 x = torch.linspace(-1.5, 1.5, 7, requires_grad=True)

@@ -7,7 +7,7 @@
 # - code values and positions with as few bits as possible;
 # - read the network back from its smallest file, and find out what that size really cost.
 #
-# The lesson takes about an hour. You only need to know Python and the basics of PyTorch.
+# You only need to know Python and the basics of PyTorch.
 
 # %% tags=["fold", "side-by-side"]
 # Imports: where the names of this lesson come from

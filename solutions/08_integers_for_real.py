@@ -9,14 +9,18 @@
 # - compare float32, bf16 and int8 in three engines: time, bytes, accuracy;
 # - divide the speed-up into its causes, and find out how much of it is due to integers.
 #
-# The lesson takes about three quarters of an hour. The one idea it needs is quantisation: an integer $q$ stands for the
-# real number $s\,(q - z)$, with a scale $s$ and a zero point $z$.
+# The one idea that the lesson needs is quantisation: an integer $q$ stands for the real number $s\,(q - z)$, with a
+# scale $s$ and a zero point $z$.
 #
-# Some terms: **bf16** is float32 cut to its first 16 bits. **Eager** is the usual mode of torch, one operator after the
-# other. A **kernel** is the routine that computes an operator (not the window of a convolution). **VNNI** and **AMX**
-# are instructions of newer x86 processors for sums of 8-bit products: VNNI for vectors, AMX for small matrices. A
-# vector register consists of **lanes** of 32 bits each. **Channels last** is a memory layout in which the channels of a
-# pixel are next to each other.
+# Some terms:
+#
+# - **bf16** is float32 cut to its first 16 bits.
+# - **Eager** is the usual mode of torch, one operator after the other.
+# - A **kernel** is the routine that computes an operator (not the window of a convolution).
+# - **VNNI** and **AMX** are instructions of newer x86 processors for sums of 8-bit products: VNNI for vectors, AMX for
+#   small matrices.
+# - A vector register consists of **lanes** of 32 bits each.
+# - **Channels last** is a memory layout in which the channels of a pixel are next to each other.
 
 # %% tags=["fold"]
 # Imports: where the names of this lesson come from

@@ -11,8 +11,8 @@
 # - kill one of the two processes during training, and go on from a checkpoint;
 # - halve what a process holds in memory, and learn when to split a network, and how.
 #
-# The lesson takes about an hour and stands alone. In the article that this course grew out of, "parallel" is the line
-# that moves the model to the first GPU; section 9 is about such devices.
+# The lesson stands alone. In the article that this course grew out of, "parallel" is the line that moves the model to
+# the first GPU; section 9 is about such devices.
 #
 # A **thread** shares the memory of its process, while a **process** only shares what it sends. A **core** runs one
 # thread at a time, or usually two if it has SMT (simultaneous multithreading, Intel's hyper-threading). Other terms are
@@ -275,7 +275,7 @@ Table(
 # %% [markdown]
 # ## 2. Several requests at once
 #
-# Threads within an operator make one answer come earlier. If many requests wait, the number of *requests per second*
+# Threads within an operator deliver one answer sooner. If many requests wait, the number of *requests per second*
 # matters, and there is another way to use the cores: several requests side by side, with one thread each. Plain Python
 # threads are enough. Python's global lock lets only one thread run Python code at a time, but torch releases it while
 # an operator computes. (The *inter-op* pool, whose size `torch.set_num_interop_threads` sets, is used by the
@@ -730,8 +730,8 @@ weighted = sum(w * g for w, g in zip(loss_weights(part), of_each, strict=True)) 
 plain = sum(of_each) / 3
 
 # %% [markdown]
-# Now with two real processes. A notebook runs in one process, so **torchrun**, PyTorch's program that starts the
-# processes of a training run, starts two others from the file `nnopt_lab/techniques/parallelism/data_parallel.py`, and
+# Now with two real processes. A notebook runs in one process. So **torchrun**, PyTorch's program that starts the
+# processes of a training run, starts two more from the file `nnopt_lab/techniques/parallelism/data_parallel.py`, and
 # they report here:
 #
 #     torchrun --nproc-per-node=2 -m nnopt_lab.techniques.parallelism.data_parallel \
@@ -1142,10 +1142,10 @@ claim(
 )
 
 # %% [markdown]
-# FSDP pays with messages. It gathers all weights twice per step (for the forward and the backward pass) and
-# reduce-scatters the gradients once, while DDP's all-reduce is one gather and one reduce-scatter. So FSDP sends 1.5
-# times as much. It can hide this behind the computation if each process has enough to compute, that is, a large enough
-# batch.
+# FSDP saves memory at the price of messages. It gathers all weights twice per step (for the forward and the backward
+# pass) and reduce-scatters the gradients once, while DDP's all-reduce is one gather and one reduce-scatter. So FSDP
+# sends 1.5 times as much. It can hide this behind the computation if each process has enough to compute, that is, a
+# large enough batch.
 #
 # ## 8. Cutting the network itself
 #

@@ -11,13 +11,7 @@
 # - train with integers in the forward pass and floats in the backward pass, as the article that this course grew out of
 #   suggests in its last section.
 #
-# The lesson takes about an hour and stands alone.
-#
-# A floating-point number is $\pm 1.\text{something} \cdot 2^\text{exponent}$, and the bits of the *something* are its
-# **mantissa**. A number that is too large for a format **overflows** to infinity, and one that is too small
-# **underflows** to zero. The formats are float32, **tf32** (only inside NVIDIA GPUs), **bf16** (bfloat16), **fp16**
-# (float16, "half"), and two with eight bits, both called **fp8**. Accuracy is in percent, and differences of accuracy
-# are in percentage *points*.
+# The lesson stands alone. Accuracy is in percent, and differences of accuracy are in percentage *points*.
 
 # %% tags=["fold", "side-by-side"]
 # Imports: where the names of this lesson come from
@@ -68,8 +62,15 @@ measure.layer_table(net, pictures.to_input(pictures.test.images[:1]))
 # %% [markdown]
 # ## 1. Six formats
 #
-# Every format uses one bit for the sign. It divides the others between *exponent*, which determines the range, and
-# *mantissa*, which determines the precision. Here is 0.1 in all six formats:
+# A floating-point number is $\pm 1.\text{something} \cdot 2^\text{exponent}$, and one bit is its sign. A format divides
+# the other bits into two parts:
+#
+# - The **exponent** determines the range. A number that is too large **overflows** to infinity, and one that is too
+#   small **underflows** to zero.
+# - The **mantissa**, the bits of the *something*, determines the precision.
+#
+# Here is 0.1 in all six formats: float32, **tf32** (only inside NVIDIA GPUs), **bf16** (bfloat16), **fp16** (float16,
+# "half"), and two with eight bits, both called **fp8**.
 
 # %% tags=["fold"]
 # Plot: the bits of 0.1 in six formats

@@ -15,11 +15,13 @@
 # is its network, trained on Fashion-MNIST, photographs of clothes in ten classes. The article's program is `MyNet` in
 # plain PyTorch, or *eager* torch: it runs one operator after the other.
 #
-# Some terms: an **operator** is one operation of torch, such as a convolution or a ReLU, and a **kernel** is the
-# routine that computes it. **Fusing** means computing several operators in one kernel. **Latency** is the time until an
-# answer is there, and **throughput** is the number of pictures per second. A **FLOP** is a floating-point operation,
-# and **GFLOP/s** means 10⁹ of them per second. Besides float32, the lesson uses two smaller formats: **bf16**, a
-# float32 cut to its first 16 bits, and **int8**, integers of 8 bits.
+# Some terms:
+#
+# - An **operator** is one operation of torch, such as a convolution or a ReLU.
+# - A **kernel** is the routine that computes an operator. **Fusing** means computing several operators in one kernel.
+# - **Latency** is the time until an answer is there, and **throughput** is the number of pictures per second.
+# - A **FLOP** is a floating-point operation, and **GFLOP/s** means 10⁹ of them per second.
+# - **bf16** is a float32 cut to its first 16 bits, and **int8** is an integer of 8 bits.
 
 # %% tags=["fold"]
 # Imports: where the names of this lesson come from
@@ -440,10 +442,12 @@ claim(
 # %% [markdown]
 # ### Engines
 #
-# Several tools fuse. `torch.compile` writes new C++ loops for ReLU, pooling and the like, and compiles them.
-# **AOTInductor** does the same ahead of time for a program from `torch.export`, and its result runs without Python.
-# **ONNX Runtime** (ONNX is a file format for networks) and **OpenVINO** are *runtimes*: programs that run a network and
-# bring fused kernels along, for float32 and for int8.
+# Several tools fuse:
+#
+# - `torch.compile` writes new C++ loops for ReLU, pooling and the like, and compiles them.
+# - **AOTInductor** does the same ahead of time for a program from `torch.export`, and its result runs without Python.
+# - **ONNX Runtime** (ONNX is a file format for networks) and **OpenVINO** are *runtimes*: programs that run a network
+#   and bring fused kernels along, for float32 and for int8.
 #
 # The course's `deploy(model, example, target, precision=…, calibration=…)` serves them all: `target` names the tool,
 # such as `"ONNX Runtime"`. It returns an *engine*, a program that you call like the model. An int8 engine maps a fixed

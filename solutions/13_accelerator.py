@@ -17,13 +17,18 @@
 # The lesson takes about an hour and stands alone. **You need no accelerator.** You compute with timings that were
 # recorded on a named card. If torch finds an accelerator on your machine, the cells measure it instead.
 #
-# Some terms: an **accelerator** is a processor that does the same operation on many numbers at a time, such as the GPU
-# on a graphics card (*card* for short). It is called the **device**; the CPU that gives it work is the **host**. A
-# **kernel** is a routine that runs on the device, and a **launch** is the host's request to run one. An **operator** is
-# one operation of torch, such as a convolution or a ReLU; on a card, most operators launch one or more kernels. *The
-# article* is the tutorial that this course grew out of, and `MyNet` is the article's network, which the next cells
-# print. The lesson's pictures show clothes and reach the network as 3 × 32 × 32 numbers. To *compute* a picture means
-# to run the network on it.
+# Some terms:
+#
+# - An **accelerator** is a processor that does the same operation on many numbers at a time, such as the GPU on a
+#   graphics card (*card* for short).
+# - The **device** is the accelerator, and the **host** is the CPU that gives it work.
+# - A **kernel** is a routine that runs on the device, and a **launch** is the host's request to run one.
+# - An **operator** is one operation of torch, such as a convolution or a ReLU. On a card, most operators launch one or
+#   more kernels.
+# - To *compute* a picture means to run the network on it.
+#
+# *The article* is the tutorial that this course grew out of, and `MyNet`, which the next cells print, is its network.
+# The lesson's pictures show clothes and reach the network as 3 × 32 × 32 numbers.
 
 # %% tags=["fold", "side-by-side"]
 # Imports: where the names of this lesson come from
@@ -547,11 +552,15 @@ question("accelerator.graph_rules", choice)
 # ## 4. The card's roofline
 #
 # When launches are no longer the limit, the device's own work is: arithmetic or memory. Both limits follow from the
-# maker's documents. A card has **multiprocessors**, and each completes a number of multiply-adds (FMA, *fused
-# multiply-add*) per clock cycle. The **peak** is the most operations per second that all of them complete together, and
-# a multiply-add counts as two operations. The **bandwidth** is the number of bytes that move to or from the card's
-# memory per second. A **roofline** combines the two: an operator that does $I$ operations per byte that it moves
-# reaches at most $\min(\text{peak}, I \cdot \text{bandwidth})$ operations per second.
+# maker's documents.
+#
+# - A card has **multiprocessors**, and each completes a number of multiply-adds (FMA, *fused multiply-add*) per clock
+#   cycle.
+# - The **peak** is the most operations per second that all of them complete together. A multiply-add counts as two
+#   operations.
+# - The **bandwidth** is the number of bytes that move to or from the card's memory per second.
+# - A **roofline** combines the two: an operator that does $I$ operations per byte that it moves reaches at most
+#   $\min(\text{peak}, I \cdot \text{bandwidth})$ operations per second.
 #
 # **Exercise (3 points).** Compute a card's peak from such numbers, and the shortest time that a kernel can take.
 
@@ -583,9 +592,12 @@ check("accelerator.card_limits", card_limits)
 # %% [markdown]
 # The numbers below are those of NVIDIA's H100 (SXM): 132 multiprocessors and 3,350 GB/s. The ordinary arithmetic units
 # of a multiprocessor complete 128 multiply-adds per clock. Its **tensor cores**, units that multiply small matrices,
-# complete many more: the narrower the numbers, the more. Four formats matter. **tf32** rounds the factors of a product
-# to a mantissa (the digits) of 10 bits, where float32 has 23, but is stored as float32. **bf16** and **fp16** have 16
-# bits. **fp8** has 8; in its form e4m3, one is the sign, 4 are the exponent and 3 the mantissa.
+# complete many more: the narrower the numbers, the more. Four formats matter:
+#
+# - **tf32** is stored as float32, but rounds the factors of a product to a mantissa (the digits) of 10 bits instead of
+#   23.
+# - **bf16** and **fp16** have 16 bits.
+# - **fp8** has 8. In its form e4m3, one is the sign, 4 are the exponent and 3 the mantissa.
 #
 # Add up the shortest times of `MyNet`'s layers on 4,096 pictures. By which factor does this sum fall, if bf16 on tensor
 # cores replaces float32 on the ordinary units? (The peak is about 15 times as high.)

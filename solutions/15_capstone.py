@@ -10,11 +10,13 @@
 # - give "nothing was lost" a precise meaning, and count what an entry is worth;
 # - make a first entry in seconds, walk the whole way to a small one, and get a list of what to try next.
 #
-# Reading and solving takes about an hour and a half; your own entry takes as long as you like. **ONNX** is a file
-# format for networks: a list of operators and the numbers they need. An **engine** is a program that runs such a file;
-# ours is **ONNX Runtime**. The **baseline** is `MyNet`, the network from the article that this course optimises,
-# trained and in float32. The pictures are those of Fashion-MNIST: ten kinds of clothes, 28×28 grey pixels. A **point**
-# of accuracy is a percentage point. (Entries earn points, too: 0 to 10 in each division.)
+# Reading and solving takes about an hour and a half; your own entry takes as long as you like. The pictures are those
+# of Fashion-MNIST: ten kinds of clothes, 28×28 grey pixels.
+#
+# - **ONNX** is a file format for networks: a list of operators and the numbers they need.
+# - An **engine** is a program that runs such a file; ours is **ONNX Runtime**.
+# - The **baseline** is `MyNet`, the network from the article that this course optimises, trained and in float32.
+# - A **point** of accuracy is a percentage point. (Entries earn points, too: 0 to 10 in each division.)
 
 # %% tags=["fold", "side-by-side"]
 # Imports: where the names of this lesson come from

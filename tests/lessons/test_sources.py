@@ -1,11 +1,13 @@
 """The lessons' sources: their code fits a notebook's cell."""
 
 import ast
+import re
 
 import pytest
 
 from nnopt_lab.course.builder import to_notebook
 from nnopt_lab.course.cell_roles import claims_in
+from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.lesson_files import lesson_names
 from nnopt_lab.course.statistics import WIDTH, statistics
 from nnopt_lab.workbench.paths import root
@@ -69,3 +71,10 @@ def test_an_unseen_figure_is_found():
     assert unseen("if known:\n    plots.finish(fig)") == ["plots.finish(fig)"]
     assert not unseen("if known:\n    display(plots.finish(fig))")
     assert not unseen("plots.finish(fig)")
+
+
+@pytest.mark.parametrize("lesson", lesson_names())
+def test_a_lesson_that_says_how_long_it_takes_agrees_with_its_minutes(lesson):
+    introduction = to_notebook(root() / "solutions" / f"{lesson}.py", solved=True).cells[0].source
+    said = re.search(r"takes (?:about )?(an hour and a half|an hour|.*hours?)", introduction)
+    assert not said or abs({"an hour": 60, "an hour and a half": 90}[said[1]] - lessons()[lesson].minutes) <= 10
