@@ -43,8 +43,8 @@ def waiting_box(name: str, unit: str, commit: Callable[[str], Card], measure: Ca
     skip.on_click(lambda _button: end_waiting(name))
     skip_all = widgets.Button(description=_("Show all without guesses"))
     skip_all.on_click(lambda _button: [end_waiting(other) for other in tuple(_waiting)])
-    row.children += (skip, skip_all)
-    made = form([head, row, answer], Card(title, "neutral", (_("Waits for your guess: run this cell again."),)))
+    skips = widgets.HBox([skip, skip_all], _dom_classes=["nnopt-skips"])
+    made = form([head, row, answer, skips], Card(title, "neutral", (_("Waits for your guess: run this cell again."),)))
     made.noted = {COVERS: covers()}
     _waiting.setdefault(name, []).append(lambda: made.replace(measure()))
     return made

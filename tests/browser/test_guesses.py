@@ -84,6 +84,29 @@ def test_a_guess_needs_no_code_and_its_title_is_that_of_its_form(lab, workspace)
     assert alone.get_by_role("button", name="Make your guess").is_visible() and page.errors == []
 
 
+def test_enter_on_a_guess_that_was_skipped_leads_to_its_field_not_into_its_code(lab, workspace):
+    (workspace / FILE).unlink(missing_ok=True)
+    loads, asks = map(nbformat.v4.new_code_cell, CELLS[0].split("\n"))
+    asks.metadata[GUESSES] = guesses([NAME])
+    made = nbformat.v4.new_notebook(cells=[loads, asks, nbformat.v4.new_markdown_cell("Prose.")])
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "skipped.ipynb")
+    page = lab("skipped.ipynb")
+    page.run_all()
+    asked, press = page.page.locator(".nnopt-guessing"), page.page.keyboard.press
+    field = asked.get_by_role("textbox", name="Your guess")
+    field.focus()
+    press("Shift+Enter")
+    page.page.wait_for_function("document.activeElement.matches('.jp-MarkdownCell')")
+    page.wait_until_idle()
+    press("ArrowUp")
+    page.page.wait_for_function("document.activeElement.matches('.nnopt-guessing')")
+    for key in ("Enter", "a", "b", "c", "Control+a", "7"):
+        press(key)
+    assert field.input_value() == "7" and asked.locator(".cm-content").is_hidden()
+    assert page.page.locator(".jp-Notebook .jp-Cell").count() == 3 and page.errors == []
+
+
 def test_after_all_cells_ran_a_number_is_hidden_until_it_is_guessed_or_shown_without_a_guess(lab, workspace):
     (workspace / FILE).unlink(missing_ok=True)
     cells = [cell.replace(NAME, name) for name in (NAME, "another", "a third") for cell in CELLS]
@@ -104,6 +127,8 @@ def test_after_all_cells_ran_a_number_is_hidden_until_it_is_guessed_or_shown_wit
     measured.get_by_role("img", name="The guess and the measured value").wait_for()
     asked.get_by_text("Your guess: 3×").wait_for()
     assert asked.locator(".jp-OutputArea-output").inner_text().count("\n") == 0, "a line is left of the form"
+    skips = other.get_by_role("button", name="Show ").all()
+    assert len({skip.bounding_box()["y"] for skip in skips}) == 1 and len(skips) == 2
     other.get_by_role("button", name="Show without a guess").click()
     other.get_by_text("2.0× (interval 1.9 to 2.1)").wait_for()
     page.page.locator(".jp-CodeCell").nth(2).get_by_text("Measured without a guess.").wait_for()

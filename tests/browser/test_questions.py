@@ -134,6 +134,20 @@ def test_a_blank_question_that_is_run_shows_no_second_buttons(lab, notebook):
     assert page.page.get_by_role("group", name="Your answer").count() == 2
 
 
+def test_a_blank_question_that_was_run_and_saved_comes_back_once(lab, notebook):
+    first = nbformat.v4.new_code_cell("from nnopt_lab.course.calls import question")
+    name = notebook("twice.ipynb", first, *cells_of(LETTER), *cells_of(NUMBER))
+    page = lab(name)
+    page.run_all()
+    page.save()
+    page.open(name)
+    page.outputs("Question, not answered yet").nth(1).wait_for(state="attached")
+    for words in ("A five times, then B five times", "The first linear layer"):
+        assert page.page.locator(".jp-Notebook").get_by_text(words).locator("visible=true").count() == 1
+    assert page.outputs("Question, not answered yet").locator("visible=true").count() == 0
+    assert page.page.get_by_role("group", name="Your answer").count() == 2 and page.errors == []
+
+
 def test_without_the_extensions_marks_the_kernels_own_buttons_answer(lab, notebook, workspace):
     cells = [nbformat.v4.new_code_cell("from nnopt_lab.course.calls import question")]
     cells += [nbformat.v4.new_code_cell(f'question("{asked.id}")') for asked in (LETTER, NUMBER)]

@@ -7,6 +7,13 @@ from nnopt_lab.course.exercises import exercises, questions
 from tests.browser.test_questions import cells_of
 
 EXERCISE, LETTER = exercises()["start.conv_parameters"], questions()["start.three_percent"]
+# At a width of 780 pixels and in Debian's fonts, Chromium lets the second code overhang the line's end.
+OVERHANGING = """
+[Smith (2017)](https://arxiv.org/abs/1506.01186) lets the rate *rise* again, in triangles between two bounds. Then you
+need not know the best rate, only a range that contains it. `triangular2` halves the height with each cycle, and
+`exp_range` multiplies it by $\\gamma$ at each step. These are the article's "Cyclic Learning Rates", in PyTorch
+`CyclicLR`.
+"""
 TEXTS = {
     "## A heading\n\nProse.\n\n**Exercise (2 points).** Score it.\n\n- a list": "Exercise (2 points). Score it. a list",
     "**Question (1 point).** Which one?\n\n## Next": "Question (1 point). Which one?",
@@ -94,3 +101,12 @@ def test_a_check_after_a_syntax_error_judges_no_older_function(lab, notebook):
     page.run_all()
     card = page.page.get_by_role("note", name="open").last
     assert "Your cell above stopped with an error (SyntaxError, line 2)" in card.inner_text()
+
+
+def test_code_at_the_end_of_a_line_needs_no_scrollbar(lab, workspace):
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(OVERHANGING)])
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "overhang.ipynb")
+    text = lab("overhang.ipynb").page.locator(".jp-MarkdownOutput")
+    text.locator("mjx-container").wait_for()
+    assert text.evaluate("text => text.scrollWidth === text.clientWidth")

@@ -38,8 +38,9 @@ def put_on_page(box) -> list[dict]:
 
 def parts(box):
     """The number, the three buttons and the answer of a waiting measurement's box."""
-    _, row, answer = box.children[:3]
-    return row.children[0], *[part for part in row.children if isinstance(part, widgets.Button)], answer
+    _, row, answer, skips = box.children[:4]
+    commit = next(part for part in row.children if isinstance(part, widgets.Button))
+    return row.children[0], commit, *skips.children, answer
 
 
 def everything(box) -> str:
