@@ -155,3 +155,26 @@ def test_what_is_run_while_the_kernel_starts_waits_for_it(page, server, workspac
         route.continue_()
     opened.outputs("42").wait_for()
     assert page.locator(".jp-Dialog").count() == 0 and opened.errors == []
+
+
+def test_the_readers_place_stays_while_outputs_arrive_above_and_when_the_last_cell_has_run(lab, workspace):
+    signal = workspace / "signal"
+    tall = f"import pathlib, time\nwhile not pathlib.Path({str(signal)!r}).exists():\n    time.sleep(0.1)\nprint('1\\n' * 80)"
+    sources = [tall, tall, *["print(2)"] * 30, "from IPython.display import HTML\nHTML('<p role=note>The end</p>')"]
+    cells = list(map(nbformat.v4.new_code_cell, sources))
+    cells.insert(2, nbformat.v4.new_markdown_cell("## The place"))
+    made = nbformat.v4.new_notebook(cells=cells)
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "place.ipynb")
+    opened = lab("place.ipynb")
+    opened.menu("Run", "Run All Cells")
+    opened.page.locator(".jp-Notebook .jp-Cell.jp-mod-active", has_text="The end").wait_for()
+    heading = opened.page.locator(".jp-Notebook h2")
+    heading.evaluate("heading => heading.scrollIntoView()")
+    opened.page.wait_for_timeout(300)
+    place, scrolled = heading.bounding_box()["y"], opened.page.evaluate(SCROLL)
+    signal.touch()
+    opened.outputs("The end").wait_for(state="attached")
+    opened.page.wait_for_timeout(1000)
+    assert opened.page.evaluate(SCROLL) > scrolled + 1000
+    assert heading.bounding_box()["y"] == pytest.approx(place, abs=2)
