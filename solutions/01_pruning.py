@@ -712,13 +712,6 @@ reveal(
     "any other number. A mask changes the numbers, not the amount of work.",
 )
 
-# %% tags=["fold"]
-# Numbers: bytes on the disk
-bytes_dense, bytes_zeros = (measure.disk_bytes(model) for model in (dense, zeros))
-packed_dense, packed_zeros = (
-    measure.disk_bytes(model, compressed=True) for model in (dense, zeros)
-)
-
 # %% question="pruning.masks_and_time"
 choice = None
 ### BEGIN SOLUTION
@@ -788,8 +781,13 @@ with torch.no_grad():
         w = two_of_four.get_submodule(name).weight
         w.mul_(n_m_mask(w.flatten(1)).reshape(w.shape))
 
-# %%
+# %% tags=["fold"]
 # Claims: size and speed of zeros
+bytes_dense, bytes_zeros = (measure.disk_bytes(model) for model in (dense, zeros))
+packed_dense, packed_zeros = (
+    measure.disk_bytes(model, compressed=True) for model in (dense, zeros)
+)
+
 claim(
     "90 % zeros do not make a dense kernel 1.3 times as fast.",
     ratio.median < 1.3,

@@ -202,18 +202,7 @@ LIVE = False
 knobs = recorded("convolution_knobs", live=LIVE)["result"]["accuracy"]
 
 # %% tags=["fold"]
-# Table: the settings of each knob
-turned = ("filters of both convolutions", "kernel size", "number of convolutions")
-Table(
-    [
-        [knob, what, " · ".join(settings)]
-        for (knob, settings), what in zip(KNOBS.items(), turned, strict=True)
-    ],
-    ["knob", "what it changes", "settings"],
-)
-
-# %% tags=["fold"]
-# Numbers: names, networks and accuracies of the settings
+# Table and numbers: the settings of each knob
 usual = {"channels": (16, 32), "kernel_size": 3}
 names = {("fewer kernels", s): f"fewer kernels: {s}" for s in KNOBS["fewer kernels"]}
 for s in KNOBS["smaller kernels"]:
@@ -229,6 +218,15 @@ accuracies = {
     name: torch.tensor(knobs[knob][setting]) for (knob, setting), name in names.items()
 }
 mean = {name: values.mean().item() for name, values in accuracies.items()}
+
+turned = ("filters of both convolutions", "kernel size", "number of convolutions")
+Table(
+    [
+        [knob, what, " · ".join(settings)]
+        for (knob, settings), what in zip(KNOBS.items(), turned, strict=True)
+    ],
+    ["knob", "what it changes", "settings"],
+)
 
 # %% [markdown]
 # Take one of these networks first. With 1×1 kernels, `MyNet` does 4.2 times fewer MACs. How many times as fast is it at

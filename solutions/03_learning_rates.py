@@ -479,14 +479,6 @@ x, y = svm.two_classes(pictures.train, 2, 4, 1000)
 _, optimum, bound = svm.optimum(x, y, LAMBDA)
 print(f"optimum {optimum:.5f}, lower bound {bound:.5f}")
 
-# %% tags=["fold"]
-# Numbers: twenty steps of the function and of the library
-batch_of_8 = torch.randint(len(x), (20, 8), generator=torch.Generator().manual_seed(0))
-by_hand = torch.zeros(x.shape[1])
-for t, chosen in enumerate(batch_of_8, 1):
-    by_hand = pegasos_step(by_hand, x[chosen], y[chosen], LAMBDA, t)
-library = linear_svm.pegasos_svm(x, y, LAMBDA, 20, batch_size=8)[-1]
-
 # %% [markdown]
 # The library uses PyTorch's parts: `SGD(…, weight_decay=λ)`, whose weight decay *is* the gradient of the penalty, and
 # `schedules.Pegasos`, an `LRScheduler` like PyTorch's own. So you can put any other schedule in its place. The next
@@ -559,8 +551,14 @@ plots.finish(
 # So the rate has to fit the curvature. With too large a $\lambda$, the steps become small before the weights have
 # arrived. With too small a $\lambda$, thousands of steps are far too large.
 
-# %%
+# %% tags=["fold"]
 # Claims: Pegasos compared with constant rates
+batch_of_8 = torch.randint(len(x), (20, 8), generator=torch.Generator().manual_seed(0))
+by_hand = torch.zeros(x.shape[1])
+for t, chosen in enumerate(batch_of_8, 1):
+    by_hand = pegasos_step(by_hand, x[chosen], y[chosen], LAMBDA, t)
+library = linear_svm.pegasos_svm(x, y, LAMBDA, 20, batch_size=8)[-1]
+
 claim(
     "Pegasos ends with a smaller gap than all three constant rates.",
     last["Pegasos, 1/(λt)"] < best_constant,

@@ -596,14 +596,6 @@ check("by_hand.step_gradient", step_gradient)
 # The step's gradient is the sum over all values of the layer. How fast does a step move, compared with the weights of
 # its layer? To find out, divide each gradient by the size of the parameters that it moves, and compare the two.
 
-# %% tags=["fold"]
-# Numbers: rounded values, and the gradient of the step from each
-step_gradient = yours_or_ours("by_hand.step_gradient")
-values = torch.linspace(-3.01, 3.02, 601)
-step = torch.tensor(0.7, requires_grad=True)
-quantized = quantizers.learned_step(values, step, -2, 1)
-by_hand = step_gradient(values, 0.7, -2, 1)
-
 # %%
 prepared = qat.prepare(copy.deepcopy(start), calibration, 2, 2)
 loss = nn.functional.cross_entropy(prepared(calibration), pictures.train.labels[:500])
@@ -619,6 +611,12 @@ for name in layers:  # each weight is now computed from an original and a step
 
 # %% tags=["fold"]
 # Plot: the gradient of the step
+step_gradient = yours_or_ours("by_hand.step_gradient")
+values = torch.linspace(-3.01, 3.02, 601)
+step = torch.tensor(0.7, requires_grad=True)
+quantized = quantizers.learned_step(values, step, -2, 1)
+by_hand = step_gradient(values, 0.7, -2, 1)
+
 fig, ((above, right), (below, spare)) = plots.figure(ncols=2, nrows=2, height=4)
 right.set_subplotspec(right.get_gridspec()[:, 1])
 spare.remove()

@@ -1268,18 +1268,6 @@ rows = [
 ]
 display(Table(rows, ["weights", "points compared with float32", "95 % interval"]))
 
-# %% tags=["fold"]
-# Numbers: differences from float32
-at_rate = {
-    way: [ahead(a, b) for a, b in zip(stored["accuracy"]["float32"], rows, strict=True)]
-    for way, rows in stored["accuracy"].items()
-}
-others = [
-    mean
-    for way in ("bf16, rounded at random", "bf16 copy of float32")
-    for mean, _, _ in at_rate[way]
-]
-
 # %% [markdown] tags=["tells"]
 # So a master copy is sometimes necessary, and sometimes not. With large steps, rounding is noise like any other. Small
 # steps get lost: late in training, or in fine-tuning at a small learning rate.
@@ -1328,6 +1316,15 @@ plots.finish(
 
 # %% tags=["fold"]
 # Claims: weights stored in bf16
+at_rate = {
+    way: [ahead(a, b) for a, b in zip(stored["accuracy"]["float32"], rows, strict=True)]
+    for way, rows in stored["accuracy"].items()
+}
+others = [
+    mean
+    for way in ("bf16, rounded at random", "bf16 copy of float32")
+    for mean, _, _ in at_rate[way]
+]
 floats = kept["bf16"]["bfloat16"] / kept["float32"]["float32"]
 whole = sum(kept["bf16"].values()) / sum(kept["float32"].values())
 claim(

@@ -555,13 +555,6 @@ plots.finish(
 # What to see: only the int4 file runs DequantizeLinear. If the engine has blocked convolutions (`nchwc`), only the
 # float32 file gets them.
 
-# %% tags=["fold"]
-# Numbers: multiplications of the small network
-picture = pictures.to_input(pictures.test.images[:1])
-fresh = entries.separable_network((14, 28, 36, 56, 64), (2, 1, 2, 1))  # as in "small"
-fewer = measure.macs(models.trained("mynet"), picture) / measure.macs(fresh, picture)
-blocked = any("nchwc" in kind for kind in run["float32"])
-
 # %% question="capstone.slow_int4"
 choice = None
 ### BEGIN SOLUTION
@@ -569,8 +562,13 @@ choice = "a"
 ### END SOLUTION
 question("capstone.slow_int4", choice)
 
-# %%
+# %% tags=["fold"]
 # Claims: small and fast
+picture = pictures.to_input(pictures.test.images[:1])
+fresh = entries.separable_network((14, 28, 36, 56, 64), (2, 1, 2, 1))  # as in "small"
+fewer = measure.macs(models.trained("mynet"), picture) / measure.macs(fresh, picture)
+blocked = any("nchwc" in kind for kind in run["float32"])
+
 claim(
     "The float32 file is at least 1.3 times as fast as the int4 file.",
     gain > 1.3,
