@@ -10,7 +10,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from nnopt_lab.course.cards import Card
 from nnopt_lab.course.claims import Further, Statement
+from nnopt_lab.course.disturbances import busy, may_be_disturbed
 from nnopt_lab.course.record import NOT_JUDGED
 from nnopt_lab.workbench.paths import PACKAGE
 from tests.timing_summary import summary
@@ -123,3 +125,13 @@ def test_what_a_playground_measured_is_not_compared():
     note = "<em>(run this cell to move the controls)</em></div><div>{} ms</div><div><img alt='a bar'></div>"
     assert compared("<div>kernel: 3 " + note.format(0.08)) == compared("<div>kernel: 3 " + note.format(0.01))
     assert compared("<div>kernel: 3 " + note) != compared("<div>kernel: 5 " + note)
+
+
+@pytest.mark.parametrize("sentence", [busy, may_be_disturbed])
+def test_whether_a_revealed_time_was_disturbed_is_not_compared(sentence):
+    def card(*notes):
+        return Card("Measured: gain", "neutral", ("2.04× (interval 1.98 to 2.10)", *notes))
+
+    for kind in (repr, Card._repr_html_):
+        assert compared(kind(card("Why."))) == compared(kind(card(sentence(), "Why.")))
+        assert compared(kind(card())) == compared(kind(card(sentence()))) != compared(kind(card("Why.")))

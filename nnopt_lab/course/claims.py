@@ -14,7 +14,7 @@ import re
 import sys
 from dataclasses import dataclass
 
-from nnopt_lab.course import other_kernels, record, session, timing_claims
+from nnopt_lab.course import disturbances, other_kernels, record, session, timing_claims
 from nnopt_lab.course.cards import FONT, WIDTH, badge, inline
 from nnopt_lab.course.cell_output import shell
 from nnopt_lab.course.timing_claims import NOT_JUDGED
@@ -164,34 +164,20 @@ def _with_reason(text: str, holds, reason: str, again: bool) -> str:
 
 def _note(holds, timing: bool, again: bool) -> str:
     if holds == NOT_JUDGED:
-        return "" if any(claim.holds == NOT_JUDGED for claim in _in_cell) else _busy()
+        return "" if any(claim.holds == NOT_JUDGED for claim in _in_cell) else disturbances.busy()
     if holds is not False:
         return ""
     if timing:
-        return _twice() if again else _disturbed()
+        return _twice() if again else disturbances.may_be_disturbed()
     return "" if any(claim.holds is False and not claim.timing for claim in _in_cell) else _what_now()
 
 
 def _what_now() -> str:
     if smoke.on():
-        return _("This is a short run (`NNOPT_SMOKE=1`), whose numbers say nothing: start JupyterLab without it.")
+        return disturbances.short_run()
     return _(
         "Run this lesson's cells above again, in order. If it is false again, your changes or your processor, which "
         "rounds differently, may be the reason."
-    )
-
-
-def _busy() -> str:
-    return _(
-        "Other programs use the processor, so measured times say little. Close them, then run the measuring cell and "
-        "this cell again."
-    )
-
-
-def _disturbed() -> str:
-    return _(
-        "This compares measured times, which another program may have disturbed. Close other programs, then run the "
-        "measuring cell and this cell again."
     )
 
 

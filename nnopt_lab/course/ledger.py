@@ -16,7 +16,10 @@ ENOUGH = 3  # guesses, before anything is said about all of them: one or two pro
 
 @dataclass
 class Prediction:
-    """One line of the ledger; numbers are in `unit`, or None if not known yet."""
+    """One line of the ledger; numbers are in `unit`, or None if not known yet.
+
+    `disturbed`: whether another program was busy while it was measured.
+    """
 
     lesson: str
     unit: str
@@ -24,6 +27,7 @@ class Prediction:
     measured: float | None = None
     low: float | None = None
     high: float | None = None
+    disturbed: bool = False
 
     @property
     def counts(self) -> bool:
@@ -55,12 +59,17 @@ class Prediction:
 
     @property
     def is_noisy(self) -> bool:
-        """Whether the guess is inside an interval wider than the measured value itself, which proves nothing."""
-        return self.is_inside and self.high - self.low > abs(self.measured)
+        """Whether the measurement proves nothing about the guess.
+
+        It was disturbed, or the guess is inside an interval wider than the measured value itself.
+        """
+        return self.disturbed or (self.is_inside and self.high - self.low > abs(self.measured))
 
     @property
     def verdict(self) -> str:
         """A few words on how good the guess was."""
+        if self.disturbed:
+            return _("measurement disturbed")
         if self.is_noisy:
             return _("too noisy to judge")
         if self.is_inside:
@@ -72,7 +81,7 @@ class Prediction:
         if self.factor is None:
             off = f"{abs(self.guess - self.measured):.3g}"
             return _("{off} too high", off=off) if is_high else _("{off} too low", off=off)
-        times = f"{self.factor:.2f}"
+        times = rounded_factor(self.factor)
         return _("{factor} times too high", factor=times) if is_high else _("{factor} times too low", factor=times)
 
 
@@ -102,8 +111,8 @@ class Ledger:
     def summary(self) -> str:
         """The number of right guesses, and the typical error of all."""
         noisy = sum(p.is_noisy for p in self.made.values())
-        inside = sum(p.is_inside for p in self.made.values()) - noisy
         judged = [p for p in self.made.values() if not p.is_noisy]
+        inside = sum(p.is_inside for p in judged)
         factors = sorted(p.factor for p in judged if p.factor is not None and not p.is_in_points)
         points = sorted(abs(p.guess - p.measured) for p in judged if p.is_in_points)
         told = [_("{inside} of {count} guesses inside the measured interval", inside=inside, count=len(self.made))]
@@ -112,7 +121,7 @@ class Ledger:
         if noisy:
             told.append(_("{count} too noisy to judge", count=noisy))
         if factors:
-            typical = f"{factors[len(factors) // 2]:.2f}"
+            typical = rounded_factor(factors[len(factors) // 2])
             told.append(_("typically off by a factor of {factor}", factor=typical))
         if points:
             told.append(_("typically off by {off} points", off=_points(points[len(points) // 2])))
@@ -241,6 +250,16 @@ def with_unit(number: str, unit: str) -> str:
     if unit == "points":
         return _("{number} points", number=number)
     return f"{number}{'' if unit == '×' else ' '}{translated(unit)}".rstrip()
+
+
+def rounded_factor(factor: float) -> str:
+    """A factor of at least 1 with two digits, such as "58", or with up to four if two would say "1.0" ("1.04")."""
+    if factor >= 100:
+        return f"{float(f'{factor:.1e}'):,.0f}"
+    if factor >= 9.95:
+        return f"{factor:.0f}"
+    texts = [f"{factor:.{decimals}f}" for decimals in (1, 2, 3)]
+    return next((text for text in texts if float(text) > 1), texts[0])
 
 
 def _points(difference: float) -> str:

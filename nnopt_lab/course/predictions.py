@@ -14,6 +14,7 @@ from nnopt_lab.course import record, start_page
 from nnopt_lab.course.cards import Card
 from nnopt_lab.course.cell_output import has_learner, seen
 from nnopt_lab.course.display import show
+from nnopt_lab.course.disturbances import disturbance
 from nnopt_lab.course.ledger import Ledger, Prediction, figures, in_unit, ledger_of, with_unit
 from nnopt_lab.course.lesson_files import paths
 from nnopt_lab.course.notes import Note
@@ -70,8 +71,11 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
     measured = float(measured)
     low, high = (measured if end is None else float(end) for end in (low, high))
 
+    # Now: a box may wait for the guess long after the cell has run.
+    disturbed = disturbance(name, low, high)
+
     def measure() -> Card:
-        return _measured(name, _entry(name) or entry, (measured, low, high), because)
+        return _measured(name, _entry(name) or entry, (measured, low, high), (because, disturbed))
 
     if entry.guess is None and entry.measured is None and has_learner():
         if name in _boxes:
@@ -80,13 +84,15 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
     return measure()
 
 
-def _measured(name: str, entry: Prediction, numbers: tuple[float, float, float], because: str) -> Card:
+def _measured(name: str, entry: Prediction, numbers: tuple[float, float, float], notes: tuple[str, str]) -> Card:
     entry.measured, entry.low, entry.high = numbers
+    because, disturbed = notes
+    entry.disturbed = bool(disturbed)
     _store(name, entry)
     box = _boxes.pop(name, None)
     if box and (entry.guess is not None or has_learner()):  # a page without a learner keeps its first words
         box.replace(_kept(entry))
-    shown, reason = translated(name), (translated(because),) if because else ()
+    shown, reason = translated(name), tuple(filter(None, (disturbed, translated(because) if because else "")))
     if entry.guess is None:
         return Card(_("Measured: {name}", name=shown), "neutral", (_result(entry), *reason))
     result = _result(entry)
@@ -183,4 +189,4 @@ def _entry(name: str) -> Prediction | None:
 
 def _store(name: str, entry: Prediction) -> None:
     with record.change() as contents:
-        contents["predictions"][name] = asdict(entry)
+        contents["predictions"][name] = {key: v for key, v in asdict(entry).items() if v is not False}

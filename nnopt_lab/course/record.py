@@ -23,12 +23,14 @@ NOT_JUDGED = "not judged: busy"  # the state of a claim that compares times, on 
 _FIGURE = (int, float, type(None))
 _ATTEMPT = {"passed": bool, "points": int, "attempts": int}
 _PREDICTION = {"lesson": str, "unit": str, "guess": _FIGURE, "measured": _FIGURE, "low": _FIGURE, "high": _FIGURE}
+_DISTURBED = {"disturbed": bool}  # only in predictions whose measurement was
 _SECTIONS = {  # the file is accepted only if each entry is valid for its section
     "exercises": lambda entry: _has(entry, _ATTEMPT),
     "questions": lambda entry: _has(entry, _ATTEMPT),
     "hints": lambda entry: isinstance(entry, int),
     "predictions": lambda entry: (
-        _has(entry, _PREDICTION) and len({entry[key] is None for key in ("measured", "low", "high")}) == 1
+        (_has(entry, _PREDICTION) or _has(entry, _PREDICTION | _DISTURBED))
+        and len({entry[key] is None for key in ("measured", "low", "high")}) == 1
     ),
     "marks": lambda entry: isinstance(entry, list) and all(type(line) is int for line in entry),
     "entries": lambda entry: _is_number(entry) and 0 <= entry <= 10,

@@ -31,7 +31,7 @@ MEASURING = (
     "perf_counter",
     "process_time",
 )
-EXACT_KEYS = ("accuracy", "macs", "model", "total")  # parts of such results that are no times
+EXACT_KEYS = ("accuracy", "difference", "macs", "model", "total")  # parts of such results that are no times
 EXACT_ATTRIBUTES = ("accuracy", "bytes", "correct")
 _BLOCKS = (ast.For, ast.While, ast.If, ast.With, ast.Try)
 _CHANGING = ("add", "append", "clear", "extend", "insert", "pop", "remove", "setdefault", "update")

@@ -273,12 +273,12 @@ def test_running_the_cells_again_shows_the_guess_and_keeps_it(noted):
         (2, 2.1, 1.9, 2.3, "You guessed 2×: inside the interval."),
         (1.9, 2.1, 1.9, 2.3, "inside the interval"),
         (2, 2, None, None, "inside the interval"),
-        (6, 2, 1.9, 2.1, "You guessed 6×: 3.00 times too high."),
-        (1, 2, 1.9, 2.1, "2.00 times too low"),
+        (6, 2, 1.9, 2.1, "You guessed 6×: 3.0 times too high."),
+        (1, 2, 1.9, 2.1, "2.0 times too low"),
         (0, 2, 1.9, 2.1, "You guessed 0×: 2 too low."),
         (-1.5, 0.5, 0.4, 0.6, "2 too low"),
         (1, -0.5, -0.6, -0.4, "1.5 too high"),
-        (2500, 1250, None, None, "You guessed 2,500×: 2.00 times too high."),
+        (2500, 1250, None, None, "You guessed 2,500×: 2.0 times too high."),
         (2, 2, 0.4, 4.1, "You guessed 2×: too noisy to judge."),
         (0.1, 0.1, -0.3, 0.5, "too noisy to judge"),
         (-5, 0.1, -0.3, 0.5, "5.1 too low"),
@@ -329,7 +329,7 @@ def test_the_ledger_holds_what_was_guessed_and_measured():
         lines[:2] == ["Your guesses so far, compared with what was measured:", "a: guessed 2 ms, measured 2 ms"]
         and len(lines) == 7
     )
-    assert lines[-1] == "1 of 5 guesses inside the measured interval; typically off by a factor of 4.00"
+    assert lines[-1] == "1 of 5 guesses inside the measured interval; typically off by a factor of 4.0"
     (axes,) = ledger().plot().axes
     assert [label.get_text() for label in axes.get_yticklabels()] == [f"{name}  01" for name in "abcde"]
     told = [text.get_text() for text in axes.texts]
@@ -339,7 +339,7 @@ def test_the_ledger_holds_what_was_guessed_and_measured():
     assert axes.get_xscale() == "log" and axes.get_title(loc="right") == ""
     assert ledger()._repr_png_().startswith(b"\x89PNG")
     table = ledger()._repr_html_()
-    assert table.count("<tr>") == 6 and "4.00 times too high" in table and "inside the interval" in table
+    assert table.count("<tr>") == 6 and "4.0 times too high" in table and "inside the interval" in table
 
 
 def test_a_very_wide_interval_praises_nobody():
@@ -397,8 +397,8 @@ def test_accuracies_have_at_most_two_decimals(unit):
         (0.5, 0.46, "points", "0.04 points too high", "typically off by 0.04 points"),
         (30, 10, "% of the float32 file", "20.0 points too high", "typically off by 20.0 points"),
         (3, 1, "points lost", "2.0 points too high", "typically off by 2.0 points"),
-        (3, 1, "×", "3.00 times too high", "typically off by a factor of 3.00"),
-        (3, 1, "", "3.00 times too high", "typically off by a factor of 3.00"),
+        (3, 1, "×", "3.0 times too high", "typically off by a factor of 3.0"),
+        (3, 1, "", "3.0 times too high", "typically off by a factor of 3.0"),
     ],
 )
 def test_percent_and_points_differ_by_points_and_other_numbers_by_a_factor(guess, measured, unit, verdict, typical):
