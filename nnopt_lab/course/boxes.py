@@ -22,7 +22,7 @@ def number_row(label: str, tooltip: str, button: str, unit: str, commit: Callabl
         button: its text.
         unit: shown after the field.
         commit: called with the text as Python writes numbers: with a decimal point for a comma, in ASCII, and without
-            a percent sign, unless the unit is another.
+            the unit, which is a percent sign where there is none.
         value: the text in the field at first.
     """
     import ipywidgets as widgets
@@ -40,8 +40,7 @@ def number_row(label: str, tooltip: str, button: str, unit: str, commit: Callabl
     pressed = widgets.Button(description=button, button_style="primary")
 
     def read(*_) -> None:
-        typed = _plain(number.value)
-        commit(typed.removesuffix("%").rstrip() if unit in ("", "%") else typed)
+        commit(_plain(number.value, unit))
 
     entered = []  # the timer of an Enter whose text may still be on its way: a page sends Enter first
 
@@ -71,9 +70,12 @@ def alert(text: str) -> str:
     return f'<div role="alert" style="{FONT}">{inline(text)}</div>'
 
 
-def _plain(typed: str) -> str:
-    """A number as Python writes it; Chinese keyboards type wide digits and points, too."""
-    return unicodedata.normalize("NFKC", typed).strip().replace(",", ".")
+def _plain(typed: str, unit: str) -> str:
+    """A number as Python writes it, without its unit; Chinese keyboards type wide digits and points, too."""
+    plain = unicodedata.normalize("NFKC", typed).strip().replace(",", ".")
+    for end in {"": "%", "×": "×xX"}.get(unit) or [unit]:
+        plain = plain.removesuffix(end).rstrip()
+    return plain
 
 
 def box(parts: list, without_kernel: Card):

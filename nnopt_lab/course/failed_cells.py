@@ -21,9 +21,9 @@ def failed_card(exercise: Exercise) -> Card | None:
 
 def _what_stopped(run: Run) -> str:
     if run.line is None:
-        return _("Your cell above stopped with an error ({error}), so this is your earlier version.", error=run.error)
+        return _("Your cell above stopped with an error ({error}), so there is nothing new to check.", error=run.error)
     return _(
-        "Your cell above stopped with an error ({error}, line {line}), so this is your earlier version.",
+        "Your cell above stopped with an error ({error}, line {line}), so there is nothing new to check.",
         error=run.error,
         line=run.line,
     )

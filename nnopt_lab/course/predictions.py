@@ -55,18 +55,20 @@ def predict(name: str, guess: float | None = None, unit: str = DEFAULT_UNIT):
 
 
 @seen
-def reveal(name: str, measured: float, low: float | None = None, high: float | None = None, because: str = ""):
+def reveal(name: str, measured: float | None, low: float | None = None, high: float | None = None, because: str = ""):
     """Compare the measurement with the guess; on a page of JupyterLab, it stays hidden until there is a guess.
 
     Args:
         name: as passed to `predict`.
-        measured: the measured number, in the prediction's unit.
+        measured: the measured number, in the prediction's unit; None if it could not be measured.
         low, high: ends of its interval, default `measured` itself; a guess inside counts as right.
         because: the reason why guesses usually differ from the measurement here.
 
     Returns:
         A card, or a box that asks for the guess first.
     """
+    if measured is None:
+        return _unmeasured(name)
     entry = _entry(name) or Prediction(current_lesson(), _declared_unit(name))
     measured = float(measured)
     low, high = (measured if end is None else float(end) for end in (low, high))
@@ -82,6 +84,13 @@ def reveal(name: str, measured: float, low: float | None = None, high: float | N
             _boxes[name].wait()
         return waiting_box(name, entry.unit, lambda typed: _commit(name, typed, entry.unit), measure)
     return measure()
+
+
+def _unmeasured(name: str) -> Card:
+    box = _boxes.pop(name, None)
+    if box and has_learner():
+        box.replace(Note(_("Not measured here.")))
+    return Card(_("Not measured here: {name}", name=translated(name)), "quiet")
 
 
 def _measured(name: str, entry: Prediction, numbers: tuple[float, float, float], notes: tuple[str, str]) -> Card:

@@ -159,7 +159,8 @@ def test_what_is_run_while_the_kernel_starts_waits_for_it(page, server, workspac
 
 def test_the_readers_place_stays_while_outputs_arrive_above_and_when_the_last_cell_has_run(lab, workspace):
     signal = workspace / "signal"
-    tall = f"import pathlib, time\nwhile not pathlib.Path({str(signal)!r}).exists():\n    time.sleep(0.1)\nprint('1\\n' * 80)"
+    wait = f"import pathlib, time\nwhile not pathlib.Path({str(signal)!r}).exists():\n    time.sleep(0.1)"
+    tall = f"{wait}\nprint('1\\n' * 80)"
     sources = [tall, tall, *["print(2)"] * 30, "from IPython.display import HTML\nHTML('<p role=note>The end</p>')"]
     cells = list(map(nbformat.v4.new_code_cell, sources))
     cells.insert(2, nbformat.v4.new_markdown_cell("## The place"))

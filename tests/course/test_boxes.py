@@ -15,12 +15,15 @@ from nnopt_lab.course.cards import Card
         ("56,25 %", "%", "56.25"),
         ("５６．２５％", "%", "56.25"),
         (" 3 ", "ms", "3"),
+        ("3 ms", "ms", "3"),
         ("3%", "ms", "3%"),
+        ("1,8x", "×", "1.8"),
+        ("1.8 ×", "×", "1.8"),
         ("five", "", "five"),
         ("", "%", ""),
     ],
 )
-def test_a_percent_sign_falls_away_where_it_can_mean_nothing_else(typed, unit, committed):
+def test_a_unit_falls_away_where_it_can_mean_nothing_else(typed, unit, committed):
     seen = []
     field, _, button = number_row("label", "", "Answer", unit, seen.append).children
     field.value = typed

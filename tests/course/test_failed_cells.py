@@ -54,7 +54,7 @@ def test_an_older_function_is_not_judged_after_its_cell_stopped(notebook, stop, 
         for _ in range(2):
             card = notebook.check()
             assert card.mood == "quiet" and card.title == f"{exercises()[ID].title}: not checked"
-            assert card.lines[0] == f"Your cell above stopped with an error ({stop}), so this is your earlier version."
+            assert card.lines[0] == f"Your cell above stopped with an error ({stop}), so there is nothing new to check."
         assert notebook.tries() == tries
     notebook(RIGHT, id)
     assert notebook.check().mood == "good" and notebook.tries() == tries + 1

@@ -46,6 +46,14 @@ def test_a_number_is_committed_at_once(noted):
     }  # fmt: skip
 
 
+def test_what_could_not_be_measured_asks_for_no_guess(noted, monkeypatch):
+    monkeypatch.setattr(predictions, "has_learner", lambda: True)
+    box, left = predict(NAME), []
+    box.replace = left.append
+    assert reveal(NAME, None).title == f"Not measured here: {NAME}"
+    assert [card.title for card in left] == ["Not measured here."] and noted()["measured"] is None
+
+
 def test_without_a_number_a_box_takes_it(noted):
     box = predict(NAME, unit="ms")
     number, button, answer = parts(box)

@@ -129,6 +129,8 @@ def _triangle_with(share=lambda within, half: min(within, 2 * half - within) / h
         ),
         "You are right in the first cycle, but then the rate falls for ever. Use the place *within* the cycle: `step` "
         "modulo `2·half_cycle`.": lambda step, half, low, high: low + (high - low) * min(step, 2 * half - step) / half,
+        "Your rate rises for ever. After `half_cycle` steps it must fall, and then rise again: use the place *within* the "
+        "cycle, `step` modulo `2·half_cycle`.": lambda step, half, low, high: low + (high - low) * step / half,
         "You left out the way down: yours stays at `high` for the second half of each cycle.": _triangle_with(
             lambda within, half: min(within / half, 1)
         ),
