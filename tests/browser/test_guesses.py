@@ -2,6 +2,7 @@
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from nnopt_lab.course.asking import GUESSES, guesses
 from nnopt_lab.course.record import FILE, read
@@ -257,9 +258,10 @@ def test_covered_neighbours_are_one_line_in_the_place_of_their_labels(lab, works
     assert tellers() == [] and all(label.is_visible() for label in labels) and page.errors == []
 
 
-def test_a_saved_notebook_covers_nothing_because_its_guess_cannot_be_made(lab, workspace):
+def test_a_notebook_that_comes_back_covers_what_waits_for_a_guess_until_that_is_made(lab, workspace):
     (workspace / FILE).unlink(missing_ok=True)
     cells = [*map(nbformat.v4.new_code_cell, CELLS), folded("Plot: speed-up", "print('plot')")]
+    cells[1].source = f"print('own table')\n{CELLS[1]}"
     made = nbformat.v4.new_notebook(cells=cells)
     made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(made, workspace / "back.ipynb")
@@ -270,13 +272,34 @@ def test_a_saved_notebook_covers_nothing_because_its_guess_cannot_be_made(lab, w
     page.save()
     page.open("back.ipynb")
     page.outputs("Waits for your guess: run this cell again.").wait_for()
-    assert page.outputs("plot").is_visible() and page.page.locator("[data-covers]").count() == 0
+    page.page.locator("[data-covers]").first.wait_for()
+    hidden = [page.outputs(text).first for text in ("own table", "plot")]
+    assert all(output.count() and output.is_hidden() for output in hidden)
+    page.restart_kernel()
+    run_cell(page, 0)
+    page.page.get_by_role("textbox", name="Your guess").fill("3")
+    page.page.get_by_role("button", name="Commit my guess").click()
+    page.outputs("3×. Now measure.").first.wait_for()
     run_cell(page, 1)
-    page.page.get_by_role("button", name="Show without a guess").wait_for()
-    assert page.outputs("plot").is_hidden()
-    page.page.get_by_role("button", name="Show without a guess").click()
-    page.outputs("plot").wait_for()
-    assert page.errors == []
+    for output in hidden:
+        output.locator("visible=true").wait_for()
+    page.save()
+    page.open("back.ipynb")
+    page.outputs("You guessed 3×").wait_for()
+    assert hidden[1].is_visible() and page.page.locator("[data-covers]").count() == 0 and page.errors == []
+
+
+def test_a_solved_notebook_covers_nothing(lab, workspace):
+    (workspace / FILE).unlink(missing_ok=True)
+    cells = [*map(nbformat.v4.new_code_cell, CELLS), folded("Plot: speed-up", "print('plot')")]
+    cells[1].metadata[COVERS] = covers()
+    made = nbformat.v4.new_notebook(cells=cells)
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    NotebookClient(made, kernel_name="python3").execute()
+    nbformat.write(made, workspace / "solved.ipynb")
+    page = lab("solved.ipynb")
+    page.outputs("2.0× (interval 1.9 to 2.1)").wait_for()
+    assert page.outputs("plot").is_visible() and page.page.locator("[data-covers]").count() == 0 and page.errors == []
 
 
 PLAYGROUND = """from nnopt_lab.course.playground import Playground, slider

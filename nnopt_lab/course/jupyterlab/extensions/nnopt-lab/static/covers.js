@@ -1,8 +1,9 @@
 // Until a measurement is shown (waiting_reveal.py), it is told by the folded cells below it, the texts below figures, and
 // cells with the tag `tells`. All are covered up to the next heading, and what else its own cell shows. Neighbours are one
-// line, without the labels of their folds. Only classes of cells change: nothing of it is saved.
+// line, without the labels of their folds. Only classes of cells change: nothing of it is saved. A learner's notebook that
+// comes back still waits, though its card says that its cell must run again; in a solved one, nothing has ever waited.
 
-const VIEW = 'application/vnd.jupyter.widget-view+json'; // a saved notebook has none, and no way to guess
+const VIEW = 'application/vnd.jupyter.widget-view+json';
 const WAITING = 'nnopt-waiting', COVERED = 'nnopt-covered', TOLD = 'nnopt-told', JOINED = 'nnopt-joined'; // of cells
 const HEADING = /^#{1,6} /m, REVEALS = /\breveal\(/, ITEM = /^\s*(?:[-*+]|\d+\.) /;
 const EXPLAINS = /^(What to see|看什么)/; // a text about the figure above it
@@ -11,8 +12,8 @@ const waited = new WeakMap(); // the words of a cell that waited, or '' if it sh
 
 const wordsIn = ({ outputs }) => {
   for (let n = 0; n < outputs.length; n += 1) {
-    const { data, metadata } = outputs.get(n);
-    if (data?.[VIEW] && metadata?.nnopt_covers) return metadata.nnopt_covers;
+    const { metadata } = outputs.get(n);
+    if (metadata?.nnopt_covers) return metadata.nnopt_covers;
   }
   return '';
 };
