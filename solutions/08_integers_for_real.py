@@ -396,13 +396,15 @@ claim(
 # PyTorch's own way is called **PT2E** (PyTorch 2 export) and is part of torchao; the older `torch.ao.quantization` is
 # deprecated. The idea is the same:
 #
-#     exported = torch.export.export(net, ...).module()  # the graph, without Python
-#     quantizer = X86InductorQuantizer().set_global(...)
-#     observed = prepare_pt2e(exported, quantizer)       # adds observers
-#     for batch in calibration:
-#         observed(batch)                                # they record ranges
-#     converted = convert_pt2e(observed)                 # observers become Q and DQ
-#     fast = torch.compile(converted)                    # weights become constants
+# ```python
+# exported = torch.export.export(net, ...).module()  # the graph, without Python
+# quantizer = X86InductorQuantizer().set_global(...)
+# observed = prepare_pt2e(exported, quantizer)       # adds observers
+# for batch in calibration:
+#     observed(batch)                                # they record ranges
+# converted = convert_pt2e(observed)                 # observers become Q and DQ
+# fast = torch.compile(converted)                    # weights become constants
+# ```
 #
 # The last line writes C++ and compiles it, so it needs a compiler and a few seconds. The course's library offers all
 # these steps as `pt2e_int8`, and the other engines with the same signature: they take a model and calibration pictures

@@ -415,12 +415,14 @@ question("distillation.too_strong", answer)
 # The training loop is the same as for labels. You only pass in two things: a *loss* that takes the teacher's logits,
 # and a *loader* that delivers them together with the labels.
 #
-#     training.fit(
-#         model,
-#         pictures,
-#         loss=distillation.distillation_loss(temperature=4, soft_share=0.9),
-#         loader=distillation.cached_teacher_loader(teacher, split, pictures, folder),
-#     )
+# ```python
+# training.fit(
+#     model,
+#     pictures,
+#     loss=distillation.distillation_loss(temperature=4, soft_share=0.9),
+#     loader=distillation.cached_teacher_loader(teacher, split, pictures, folder),
+# )
+# ```
 #
 # The teacher never changes, so it only has to compute each picture once. `cached_teacher_loader` runs it once and
 # stores its logits in a file. The file is memory-mapped, so even the logits of millions of pictures do not fill your

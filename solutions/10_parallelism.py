@@ -734,19 +734,23 @@ plain = sum(of_each) / 3
 # processes of a training run, starts two more from the file `nnopt_lab/techniques/parallelism/data_parallel.py`, and
 # they report here:
 #
-#     torchrun --nproc-per-node=2 -m nnopt_lab.techniques.parallelism.data_parallel \
-#         pictures.pt equal speed sharded train killed
+# ```bash
+# torchrun --nproc-per-node=2 -m nnopt_lab.techniques.parallelism.data_parallel \
+#     pictures.pt equal speed sharded train killed
+# ```
 #
 # A cell below runs this command. The file does not depend on where it runs. If there is a GPU per process, it uses
 # them, and the library *NCCL* sends their messages; otherwise it uses CPUs and the library *gloo*. With `--nnodes` and
 # an address, it runs on many machines. Its core is this:
 #
-#     # the same weights everywhere; hooks on the gradients
-#     model = DDP(models.MyNet())
-#     # P/N × the summed loss of this process's pictures
-#     share_of_loss(model, batch, rank, P).backward()
-#     # the same step everywhere
-#     optimizer.step()
+# ```python
+# # the same weights everywhere; hooks on the gradients
+# model = DDP(models.MyNet())
+# # P/N × the summed loss of this process's pictures
+# share_of_loss(model, batch, rank, P).backward()
+# # the same step everywhere
+# optimizer.step()
+# ```
 #
 # (N is the number of pictures in the batch. P/N times the sum of a process's losses is the exercise's weight times
 # their mean, and DDP's hooks then average over the processes.)
@@ -933,9 +937,11 @@ question("parallel.ring_bytes", megabytes)
 # `fully_shard`, is called **FSDP2** to distinguish it from an older class. You call it on each block and then on the
 # whole model:
 #
-#     for block in model.blocks:
-#         fully_shard(block)  # a group of weights, gathered when its turn comes
-#     fully_shard(model)      # the rest
+# ```python
+# for block in model.blocks:
+#     fully_shard(block)  # a group of weights, gathered when its turn comes
+# fully_shard(model)      # the rest
+# ```
 #
 # With only the last call, all weights would form one group and be gathered at once. In `data_parallel.py`, the blocks
 # are the two parts of `MyNet`, `features` and `classifier`.
@@ -1236,10 +1242,12 @@ question("parallel.bubble", percent)
 # copied, and how you copy matters. From **pinned** memory, which the operating system may neither move nor swap out,
 # the GPU fetches them by itself, and with `non_blocking=True` the program does not wait:
 #
-#     loader = DataLoader(…, pin_memory=True)
-#     for x, y in loader:
-#         x = x.to(device, non_blocking=True)  # overlaps with computing
-#         y = y.to(device, non_blocking=True)
+# ```python
+# loader = DataLoader(…, pin_memory=True)
+# for x, y in loader:
+#     x = x.to(device, non_blocking=True)  # overlaps with computing
+#     y = y.to(device, non_blocking=True)
+# ```
 #
 # If you have an accelerator, the next cell measures it, which takes a few seconds. Otherwise it shows a recording from
 # a data centre's GPU and the 16 CPU cores beside it.

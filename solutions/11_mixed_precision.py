@@ -438,10 +438,12 @@ claim(
 # So use few bits for products, and float32 for sums and for weights. `torch.autocast` arranges this. The model and its
 # parameters stay float32; inside the block, autocast chooses a format for the inputs of those operators that need one.
 #
-#     with torch.autocast("cpu", torch.bfloat16):  # "cuda" on a GPU
-#         loss = F.cross_entropy(model(inputs), labels)
-#     loss.backward()   # outside the block: layers remember their formats
-#     optimizer.step()  # float32 weights, float32 gradients
+# ```python
+# with torch.autocast("cpu", torch.bfloat16):  # "cuda" on a GPU
+#     loss = F.cross_entropy(model(inputs), labels)
+# loss.backward()   # outside the block: layers remember their formats
+# optimizer.step()  # float32 weights, float32 gradients
+# ```
 #
 # Which operators give which format?
 
@@ -847,9 +849,11 @@ check("precision.scaler_step", scaler_step)
 # GradScaler's 2,000, so that the scale changes often within 70 steps. For comparison, torch's own scaler runs in
 # `precision.step`, the loop of section 4 with these lines instead of the last two:
 #
-#     scaler.scale(loss).backward()  # multiplies the loss by the scale
-#     scaler.step(optimizer)         # divides the gradients; no step if one isn't finite
-#     scaler.update()                # halves or doubles the scale
+# ```python
+# scaler.scale(loss).backward()  # multiplies the loss by the scale
+# scaler.step(optimizer)         # divides the gradients; no step if one isn't finite
+# scaler.update()                # halves or doubles the scale
+# ```
 
 # %% tags=["fold"]
 # Numbers: 70 batches, and an untrained network in emulated fp16

@@ -1255,7 +1255,9 @@ front_playground(
 # You don't need a notebook for any of this. For a classifier of your own, write a script with two functions, one that
 # returns the trained network and one that returns (train, validation), and run:
 #
-#     nnopt optimize script.py:build --data script.py:load --target latency --max-drop 1.0 --storage search.db
+# ```bash
+# nnopt optimize script.py:build --data script.py:load --target latency --max-drop 1.0 --storage search.db
+# ```
 #
 # For a network of torchvision or timm, give its name and a file of trained weights instead of the first function:
 # `torchvision:resnet18 --weights resnet18.pth`. With `--dry-run`, it only checks both, and says what it would search;

@@ -700,7 +700,9 @@ claim(
 #
 # `write_onnx` knows only a few layers; `export_onnx` (lesson 08) writes any network. Either way, the command
 #
-#     nnopt capstone my_entry.onnx
+# ```bash
+# nnopt capstone my_entry.onnx
+# ```
 #
 # shows the whole board with your file on it and its place in each division, and `nnopt progress` shows the points it
 # earned. The command runs files in a sandbox that only Linux has. Your own files need none: on a Mac or on Windows add

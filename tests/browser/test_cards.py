@@ -15,9 +15,9 @@ CARDS = [
 ]
 CLAIMS = [Statement("a < b", state, "note", timing) for state in (True, False, None, NOT_JUDGED) for timing in (0, 1)]
 SHOWN = [*CARDS, *CLAIMS, Further(tuple(CLAIMS)), Note("a note"), SkippedCard("a button", "quiet", ("text",))]
-# The contrast of every text with what lies behind it, all layers blended, as WCAG 2 defines it.
+# The contrast of every text of a part of the page with what lies behind it, all layers blended, as WCAG 2 defines it.
 CONTRASTS = """
-() => {
+root => {
   const parse = text => { const v = text.match(/[\\d.]+/g).map(Number); return v.length < 4 ? [...v, 1] : v; };
   const over = (top, under) => [0, 1, 2].map(i => top[i] * top[3] + under[i] * (1 - top[3])).concat(1);
   const light = color => [0, 1, 2].map(i => color[i] / 255)
@@ -28,7 +28,7 @@ CONTRASTS = """
     for (let e = element; e; e = e.parentElement) layers.push(parse(getComputedStyle(e).backgroundColor));
     return layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255, 1]);
   };
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
+  const walker = document.createTreeWalker(document.querySelector(root ?? 'body'), NodeFilter.SHOW_TEXT), found = [];
   while (walker.nextNode()) {
     const text = walker.currentNode.textContent.trim(), element = walker.currentNode.parentElement;
     if (!text) continue;

@@ -1,4 +1,4 @@
-"""Texts in figures read well on each page: in each theme, after a change of it, and in a playground."""
+"""Texts in figures and code read well on each page: in each theme, after a change of it, and in a playground."""
 
 import base64
 import re
@@ -6,6 +6,7 @@ import re
 import pytest
 
 from tests.browser.lab_page import write_notebook
+from tests.browser.test_cards import CONTRASTS as TEXT_CONTRASTS
 
 CELLS = """
 from nnopt_lab.workbench import plots
@@ -100,3 +101,14 @@ def test_texts_can_be_read_in_each_theme_and_after_a_change_of_it(figures):
         page.keyboard.press("ArrowRight")
         page.wait_for_function("before => document.querySelector('.nnopt-figure img').src !== before", arg=before)
         assert min(contrasts(page)) >= 7, f"{theme}, drawn again"
+
+
+def test_code_can_be_read_in_each_theme_also_where_its_cell_is_not_selected(lab, workspace):
+    code = 'def half(x):  # a comment\n    return print(f"{x[0]}", {"a": len([None, 1.5 * x])})'
+    write_notebook(workspace / "code.ipynb", ["1", code])
+    opened = lab("code.ipynb")
+    for theme in THEMES:
+        opened.menu_item("Settings", "Theme", theme)
+        opened.page.locator(f"body[data-jp-theme-name='{theme}']").wait_for(state="attached")
+        letters = opened.page.evaluate(TEXT_CONTRASTS, ".jp-Notebook .jp-CodeCell:nth-child(2) .cm-content")
+        assert len(letters) > 10 and [entry for entry in letters if entry[1] < 4.5] == [], theme
