@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from nnopt_lab.course import checking, mistakes, record, session, share_log, start_page
-from nnopt_lab.course.cards import Card, Line, without_buttons
+from nnopt_lab.course.cards import Card, Line, Renewing, without_buttons
 from nnopt_lab.course.cell_output import seen, seen_at_once, shell
 from nnopt_lab.course.checking import Verdict, examine, judge_answer, time_limit
 from nnopt_lab.course.claims import claim
@@ -17,7 +17,7 @@ from nnopt_lab.course.differences import WRONG
 from nnopt_lab.course.display import show
 from nnopt_lab.course.exercises import Exercise, Question, exercises, questions
 from nnopt_lab.course.failed_cells import failed_card
-from nnopt_lab.course.following import follow_cells
+from nnopt_lab.course.following import follow_cells, stay
 from nnopt_lab.course.help import HINTS, HelpCard, take_hint, titled_hint
 from nnopt_lab.course.input_rows import input_rows
 from nnopt_lab.course.lesson import lessons
@@ -106,7 +106,9 @@ def yours_or_ours(id: str):
     if not _known(id, exercises()):
         raise ValueError(f"There is no exercise {id!r}. {_did_you_mean(id, exercises())}")
     if id in _accepted:
-        _given_away.discard(id)
+        if id in _given_away:
+            _given_away.discard(id)
+            stay()
         return _accepted[id]
     exercise = exercises()[id]
     _given_away.add(id)
@@ -207,10 +209,10 @@ def _taken_back(exercise: Exercise, answer) -> tuple[str, ...]:
     """Let the lesson use an answer that passed after the library's function took its place, and say so."""
     if exercise.id not in _given_away:
         return ()
-    _given_away.discard(exercise.id)
     if shell() is not None:
         shell().user_ns[exercise.name] = answer
-    return (_("From here on, `{name}` is yours.", name=exercise.name),)
+    older = _("Results below come from the library's function until their cells run again.")
+    return (_("From here on, `{name}` is yours.", name=exercise.name), Renewing(older, exercise.name))
 
 
 def _endless_card(exercise: Exercise, at: tuple[int, str] | None, seconds: float) -> Card:

@@ -40,6 +40,7 @@ EMPHASIS = re.compile(rf"(?<!{_LETTER})(?<!\*)\*(\w[\w ]*)(?<! )\*(?!\*|{_LETTER
 
 Line = str | tuple[str, str]
 COPIES, COPY = "nnopt-copies", "nnopt-lab:copy"  # the button's class and command, for the extension
+RENEWS, RENEW = "nnopt-renews", "nnopt-lab:run-below"
 WITHOUT_BUTTONS = "nnopt-without-buttons"  # class of what the course's extension of JupyterLab hides
 
 
@@ -49,6 +50,19 @@ class ButtonlessLine(str):
 
 class Copyable(str):
     """Code of a block, beside which the course's extension of JupyterLab shows a button that copies it."""
+
+
+class Renewing(str):
+    """A paragraph that says which results below are old; JupyterLab's extension adds a button that runs their cells.
+
+    Attributes:
+        name: of the function that they were not computed with.
+    """
+
+    def __new__(cls, text: str, name: str):
+        made = super().__new__(cls, text)
+        made.name = name
+        return made
 
 
 @dataclass(frozen=True)
@@ -146,14 +160,18 @@ def _line(line: Line) -> str:
 
 
 def _paragraph(text: str) -> str:
-    kind = f' class="{WITHOUT_BUTTONS}"' if isinstance(text, ButtonlessLine) else ""
-    return f'<div{kind} style="margin-top:4px">{inline(text)}</div>'
+    kind = button = ""
+    if isinstance(text, ButtonlessLine):
+        kind = f' class="{WITHOUT_BUTTONS}"'
+    elif isinstance(text, Renewing):
+        kind, button = f' class="{RENEWS}"', _button(_("Run the cells below"), "", RENEW, {"name": text.name})
+    return f'<div{kind} style="margin-top:4px">{inline(text)}{button}</div>'
 
 
 def _block(label: str, text: str) -> str:
     if cells := cells_of(text):
         return f'<div style="margin-top:6px">{inline(label)}</div>{html_table(*cells)}'
-    button = _copy_button(text) if isinstance(text, Copyable) else ""
+    button = _button(_("Copy"), COPIES, COPY, {"text": text}) if isinstance(text, Copyable) else ""
     if label and "\n" not in text and len(text) < _SHORT:
         return (
             '<div style="margin-top:4px;display:flex;align-items:baseline"><span style="flex:0 0 10em">'
@@ -167,12 +185,12 @@ def _block(label: str, text: str) -> str:
     )
 
 
-def _copy_button(text: str) -> str:
-    """Hidden where nothing would copy."""
-    given = html.escape(json.dumps({"text": text}))
+def _button(text: str, kind: str, command: str, given: dict[str, str]) -> str:
+    """Hidden where nothing would follow its command."""
+    kinds = f' class="{kind}"' if kind else ""
     return (
-        f'<button type="button" class="{COPIES}" data-commandlinker-command="{COPY}" '
-        f'data-commandlinker-args="{given}" style="display:none">{html.escape(_("Copy"))}</button>'
+        f'<button type="button"{kinds} data-commandlinker-command="{command}" '
+        f'data-commandlinker-args="{html.escape(json.dumps(given))}" style="display:none">{html.escape(text)}</button>'
     )
 
 

@@ -1,7 +1,7 @@
 """The start page follows the learner through a lesson: after each cell that ran, it leads to that cell's section.
 
 Cells above the first section, which open the lesson, change no place. A run of the whole lesson at once is no reading;
-then the page leads to the first thing that is unfinished.
+then the page leads to the first thing that is unfinished. Nor is a run that renews results below the reader's place.
 """
 
 from contextlib import suppress
@@ -16,12 +16,18 @@ from nnopt_lab.course.workspace import edition_folder, workspace
 AT_ONCE = 0.3  # seconds between the requests of two cells that were run with one command
 
 _run: list = []  # the first cell of the last command, and when the last cell was asked for
+_staying: list[str] = []  # a cell that renews results, until a cell has run that was not asked for with it
 
 
 def follow_cells() -> None:
     """Follow the cells that run in this kernel from now on, if it is a notebook's."""
     if hasattr(shell(), "kernel"):
         shell().events.register("post_run_cell", _end_cell)
+
+
+def stay() -> None:
+    """Keep the place where it is for the cell that runs, and those that were run with the same command."""
+    _staying[:] = [last_work.running_cell()]
 
 
 def _end_cell(result) -> None:
@@ -31,14 +37,17 @@ def _end_cell(result) -> None:
 
 
 def _follow(cell: str, asked: datetime) -> None:
-    together = _run and (asked - _run[1]).total_seconds() < AT_ONCE
+    together = bool(_run) and (asked - _run[1]).total_seconds() < AT_ONCE
     _run[:] = [_run[0] if together else cell, asked]
+    if not together and _staying != [cell]:
+        _staying.clear()
     folder, lesson = workspace(), current_lesson()
     copy = edition_folder(folder) / f"{lesson}.ipynb"
     if cell != _run[0] and _is_whole(_run[0], cell, code_cells(copy)):
         place = ""
     else:
-        place = cell if any(section_of(copy, cell)) else last_work.place(folder, lesson)
+        leads = any(section_of(copy, cell)) and not _staying
+        place = cell if leads else last_work.place(folder, lesson)
     start_page.follow(folder, lesson, place)
 
 

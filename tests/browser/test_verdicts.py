@@ -4,6 +4,7 @@ import nbformat
 import pytest
 
 from nnopt_lab.course.builder import to_notebook
+from nnopt_lab.course.record import FILE
 from nnopt_lab.workbench.paths import root
 
 LESSONS = ("12_hardware", "10_parallelism", "02_convolutions")
@@ -74,3 +75,75 @@ def test_a_note_about_the_librarys_function_goes_once_the_answer_has_passed(lab,
     page.page.keyboard.press("Control+Enter")
     check.locator(".nnopt-good").wait_for()
     note.wait_for(state="hidden")
+
+
+def test_a_late_pass_offers_to_run_the_cells_below_that_used_the_librarys_function(lab, workspace):
+    (workspace / FILE).unlink(missing_ok=True)
+    sources = [
+        "from nnopt_lab.course.calls import check, yours_or_ours\n"
+        "from nnopt_lab.course.predictions import predict, reveal",
+        "def levels(scores, count):\n    raise NotImplementedError",
+        'check("pruning.levels", levels)',
+        'levels = yours_or_ours("pruning.levels")',
+        'predict("guessed", 1)',
+        'print("in", levels.__module__)',
+        'print("table")\nlevels and reveal("guessed", 2)',
+        'reveal("waits", 3)',
+        'check("pruning.l1_importance", lambda weight: weight)',
+        'print("never", levels.__module__)',
+    ]
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    cells[2:2] = [prose(9)]
+    cells[7:7] = [prose(40)]
+    made = nbformat.v4.new_notebook(cells=cells)
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "late_pass.ipynb")
+    page = lab("late_pass.ipynb")
+    code = page.page.locator(".jp-CodeCell")
+
+    def run(place: int) -> None:
+        code.nth(place).evaluate("cell => cell.focus()")
+        page.page.keyboard.press("Control+Enter")
+        page.wait_until_idle()
+
+    for place in range(9):
+        run(place)
+    tries = code.nth(8).locator(".jp-InputPrompt").text_content()
+    right = "def levels(scores, count):\n    return scores.argsort(stable=True).argsort() * count // len(scores)"
+    code.nth(1).locator(".cm-content").click()
+    page.page.keyboard.press("Control+a")
+    page.page.keyboard.insert_text(right)
+    run(1)
+    run(2)
+    offer = code.nth(2).get_by_role("button", name="Run the cells below")
+    offer.wait_for()
+    code.nth(2).get_by_text("Results below come from the library's function").wait_for()
+    place = code.nth(2).bounding_box()["y"]
+    offer.click()
+    page.outputs("in __main__").wait_for()
+    page.wait_until_idle()
+    offer.wait_for(state="hidden")
+    assert abs(code.nth(2).bounding_box()["y"] - place) < 3
+    assert code.nth(2).evaluate("cell => cell === document.activeElement")
+    assert code.nth(7).get_by_text("The number is hidden until you guess it.").is_visible()
+    assert code.nth(8).locator(".jp-InputPrompt").text_content() == tries, "an answer that is checked again counts"
+    assert page.outputs("never").count() == 0, "what the learner has not run yet"
+    assert page.errors == []
+
+
+def test_a_first_run_from_top_to_bottom_offers_to_run_nothing_again(lab, workspace):
+    sources = [
+        "from nnopt_lab.course.calls import check, yours_or_ours\n"
+        "levels = lambda scores, count: scores.argsort(stable=True).argsort() * count // len(scores)",
+        'check("pruning.levels", levels)',
+        'levels = yours_or_ours("pruning.levels")',
+        'print("in", levels.__module__)',
+    ]
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "first_run.ipynb")
+    page = lab("first_run.ipynb")
+    page.run_all()
+    check = page.page.locator(".jp-CodeCell").nth(1)
+    check.locator(".nnopt-good").wait_for()
+    assert check.locator(".nnopt-renews").count() == 0

@@ -231,8 +231,13 @@ def test_a_pass_after_the_librarys_function_was_used_puts_yours_in_its_place_and
     assert not notebook_shell.user_ns, "no lesson's cell has run that uses it"
     check(ID, stub)
     notebook_shell.user_ns[EXERCISE.name] = yours_or_ours(ID)
-    assert check(ID, RIGHT).lines[-1] == f"From here on, `{EXERCISE.name}` is yours."
+    passed = check(ID, RIGHT)
+    assert (
+        passed.lines[1] == f"From here on, `{EXERCISE.name}` is yours." and "until their cells run" in passed.lines[2]
+    )
     assert notebook_shell.user_ns == {EXERCISE.name: RIGHT}
+    assert check(ID, RIGHT).lines == passed.lines, "what was computed below is still the library's"
+    assert yours_or_ours(ID) is RIGHT
     assert check(ID, RIGHT).lines == (EXERCISE.debrief,)
 
 

@@ -27,13 +27,16 @@ def run(own_workspace, monkeypatch):
     for module in (following, last_work):
         monkeypatch.setattr(module, "shell", lambda: notebook_shell)
     monkeypatch.setattr(following, "_run", [])
+    monkeypatch.setattr(following, "_staying", [])
     monkeypatch.setattr(session, "_lesson", LESSON)
     following.follow_cells()
 
-    def run(*cells: str, seconds: float = 5) -> None:
+    def run(*cells: str, seconds: float = 5, renews: str = "") -> None:
         for cell in cells:
             clock[0] += timedelta(seconds=seconds)
             parent["metadata"]["cellId"], parent["header"]["date"] = cell, clock[0]
+            if cell == renews:
+                following.stay()
             for hook in hooks:
                 hook(SimpleNamespace())
 
@@ -86,6 +89,16 @@ def test_a_run_of_all_cells_leads_to_the_first_unfinished(own_workspace, run, ce
 def test_a_run_of_the_cells_above_leads_to_the_last_of_them(own_workspace, run, cells):
     run(cells[0])
     run(*cells[1:10], seconds=0.01)
+    assert f"#cell-id={cells[9]})" in goes_on(own_workspace)
+
+
+def test_a_run_that_renews_results_leaves_the_place_above_them(own_workspace, run, cells):
+    run(cells[5])
+    run(cells[6])
+    run(cells[7])
+    run(*cells[8:], seconds=0.01, renews=cells[8])
+    assert f"#cell-id={cells[7]})" in goes_on(own_workspace)
+    run(cells[9])
     assert f"#cell-id={cells[9]})" in goes_on(own_workspace)
 
 

@@ -28,7 +28,10 @@ const endAll = ({ widgets }) => {
   }
 };
 
-export const showEnded = ({ content, sessionContext }) => {
-  sessionContext.statusChanged.connect((_, status) => ENDS.includes(status) && endAll(content));
-  sessionContext.kernelChanged.connect((_, { oldValue }) => oldValue && endAll(content));
+// Act on the content of a panel when its kernel ends.
+export const whenEnded = ({ content, sessionContext }, act) => {
+  sessionContext.statusChanged.connect((_, status) => ENDS.includes(status) && act(content));
+  sessionContext.kernelChanged.connect((_, { oldValue }) => oldValue && act(content));
 };
+
+export const showEnded = panel => whenEnded(panel, endAll);

@@ -5,7 +5,7 @@
   const SECONDS = 2;
   const PARTS = [
     'answers', 'closed', 'contents', 'copies', 'covers', 'ended', 'figures', 'focus', 'folds', 'guesses', 'kernels',
-    'outdated', 'questions', 'saving', 'strips', 'tasks', 'tries', 'units', 'verdicts'
+    'outdated', 'questions', 'renewing', 'saving', 'strips', 'tasks', 'tries', 'units', 'verdicts'
   ];
   const STYLE = new URL('course.css', HERE);
 
@@ -145,6 +145,7 @@
     activate: app => {
       parts.addCheckCommand(app);
       parts.addCopyCommand(app);
+      parts.addRenewCommand(app);
       parts.passShortcuts(app);
       parts.leaveOnEscape(app);
       parts.enterField();
@@ -166,6 +167,7 @@
           keepClean(context);
           parts.openWhenEdited(panel);
           parts.showEnded(panel);
+          parts.noteRuns(panel, actions);
           parts.noteStart(panel);
           parts.saveInTurn(context);
           context.ready.then(() => tellLanguage(panel.node, context.model.cells.get(0).sharedModel.getSource(), parts.HAN))
@@ -195,6 +197,7 @@
           parts.dressFolds(app);
           parts.coverOutputs(app);
           parts.hideOutdatedNotes(app);
+          parts.offerToRenew(app);
           parts.showOthers(app);
         });
       }).observe(document.body, { childList: true, subtree: true, characterData: true });

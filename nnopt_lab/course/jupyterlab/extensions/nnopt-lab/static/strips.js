@@ -72,13 +72,16 @@ const holdFocus = notebook => {
   };
 };
 
+// Run cells with one command, up to one that fails.
+export const runTogether = async ({ content, sessionContext }, cells) => {
+  const giveBack = holdFocus(content);
+  const run = actions.runCells(content, cells, sessionContext);
+  giveBack();
+  await run.catch(() => {}); // its output tells
+  if (cells.some(({ node }) => document.activeElement === node)) giveBack(); // it took the focus late
+};
+
 // Run one cell after the other, also after one that fails.
-export const runCells = async ({ content, sessionContext }, cells) => {
-  for (const cell of cells) {
-    const giveBack = holdFocus(content);
-    const run = actions.runCells(content, [cell], sessionContext);
-    giveBack();
-    await run.catch(() => {}); // its output tells
-    if (document.activeElement === cell.node) giveBack(); // it took the focus late
-  }
+export const runCells = async (panel, cells) => {
+  for (const cell of cells) await runTogether(panel, [cell]);
 };
