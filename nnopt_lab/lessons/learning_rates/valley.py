@@ -1,20 +1,25 @@
 """An animation that plays without a kernel: two schedules driving a point down a noisy valley."""
 
 import math
+from itertools import accumulate, pairwise, starmap
 
 import torch
 
 from nnopt_lab.techniques.training import schedules
-from nnopt_lab.workbench.diagrams import Drawing
+from nnopt_lab.workbench.diagrams import Animation
 from nnopt_lab.workbench.plots.colors import BLUE, FAINT, INK, ORANGE
 
 STEPS, PEAK, NOISE = 100, 0.08, 4.0
 CURVATURES = (1.0, 20.0)
 START = (5.0, 3.0)
-SECONDS = 12
-MOVING = 0.85  # share of the time; the points rest at their ends for what is left
-_COLORS = {"constant": ORANGE, "cosine": BLUE}
-_PER_X, _PER_Y, _CENTER = 80, 45, (300, 175)  # pixels per unit, and the place of the minimum
+SECONDS = 14
+MOVING = 0.75  # share of the time; the points rest at their ends for what is left
+# A ring around a disc: both are seen as long as the points are at the same place.
+_LOOKS = {
+    "cosine": (BLUE, f'r="6" fill="{BLUE}"'),
+    "constant": (ORANGE, f'r="10" fill="none" stroke="{ORANGE}" stroke-width="3.5"'),
+}
+_PER_X, _PER_Y, _CENTER = 62, 45, (340, 160)  # pixels per unit, and the place of the minimum
 
 
 def descent(schedule: str, seed: int = 0) -> tuple[list[float], list[tuple[float, float]]]:
@@ -41,14 +46,14 @@ def descent(schedule: str, seed: int = 0) -> tuple[list[float], list[tuple[float
     return rates, places
 
 
-def valley_animation() -> Drawing:
+def valley_animation() -> Animation:
     """Animate a constant rate and a cosine with the same peak and the same noise.
 
     Readers who asked their system for less motion see the paths and both ends.
     """
-    drawing = Drawing(
+    drawing = Animation(
         880,
-        360,
+        310,
         "Two points descend into a long valley with the same noise. Both travel equally fast at first. The constant "
         "rate (orange) keeps shaking around the minimum; the cosine (blue) takes ever smaller steps and comes to rest.",
     )
@@ -57,45 +62,43 @@ def valley_animation() -> Drawing:
         drawing.add(
             f'<ellipse cx="{_CENTER[0]}" cy="{_CENTER[1]}" rx="{x:.1f}" ry="{y:.1f}" fill="none" stroke="{FAINT}"/>'
         )
-    drawing.text(_CENTER[0], _CENTER[1], "+", size=16)
-    for row, (schedule, color) in enumerate(_COLORS.items()):
-        rates, places = descent(schedule)
-        pixels = [(_CENTER[0] + _PER_X * x, _CENTER[1] - _PER_Y * y) for x, y in places]
-        drawing.path(pixels, color, ' stroke-opacity="0.35"')
-        drawing.add(_point(schedule, pixels, color))
-        drawing.style += _moves(schedule, pixels)
-        _rate(drawing, schedule, rates, 770 + 60 * row, color)
+    drawing.text(*_CENTER, "+", size=16)
+    descents = {schedule: descent(schedule) for schedule in _LOOKS}
+    pixels = {
+        schedule: [(_CENTER[0] + _PER_X * x, _CENTER[1] - _PER_Y * y) for x, y in places]
+        for schedule, (_rates, places) in descents.items()
+    }
+    for row, (schedule, (color, _look)) in enumerate(_LOOKS.items()):
+        _path(drawing, schedule, pixels[schedule], color)
+        _rate(drawing, schedule, descents[schedule][0], 770 + 60 * row, color)
+    for schedule, (_color, look) in _LOOKS.items():  # on both paths
+        _point(drawing, schedule, pixels[schedule], look)
     drawing.text(800, 45, "*rate")
-    drawing.text(_CENTER[0], 340, "the valley ½(x² + 20 y²) from above; + is its minimum", size=13)
-    drawing.style += "@media(prefers-reduced-motion:reduce){.moves{animation:none!important}}"
+    drawing.text(_CENTER[0], 290, "the valley ½(x² + 20 y²) from above; + is its minimum", size=13)
     return drawing
 
 
-def _point(name: str, pixels: list[tuple[float, float]], color: str) -> str:
+def _path(drawing: Animation, name: str, pixels: list[tuple[float, float]], color: str) -> None:
+    """The way behind a point: a dash as long as the path, with a gap as long before it, moves in from the start."""
+    lengths = [0.0, *accumulate(starmap(math.dist, pairwise(pixels)))]
+    drawing.move(f"{name}-path", [f"stroke-dashoffset:{lengths[-1] - length:.1f}" for length in lengths], MOVING)
+    played = drawing.played(f"{name}-path", SECONDS, f"stroke-dasharray:{lengths[-1]:.1f}")
+    drawing.path(pixels, color, f' stroke-opacity="0.6" {played}')
+
+
+def _point(drawing: Animation, name: str, pixels: list[tuple[float, float]], look: str) -> None:
+    """A point that moves relative to its end, where it stands without an animation."""
     x, y = pixels[-1]
-    timing = f"animation:{name} {SECONDS}s linear infinite"
-    return f'<circle class="moves" cx="{x:.1f}" cy="{y:.1f}" r="8" fill="{color}" style="{timing}"/>'
+    drawing.move(name, [f"transform:translate({px - x:.1f}px,{py - y:.1f}px)" for px, py in pixels], MOVING)
+    drawing.add(f'<circle cx="{x:.1f}" cy="{y:.1f}" {look} {drawing.played(name, SECONDS)}/>')
 
 
-def _moves(name: str, pixels: list[tuple[float, float]]) -> str:
-    """Key frames from place to place, relative to the end, where a point without an animation stands."""
-    end = pixels[-1]
-    frames = (
-        f"{100 * MOVING * i / STEPS:.2f}%{{transform:translate({x - end[0]:.1f}px,{y - end[1]:.1f}px)}}"
-        for i, (x, y) in enumerate(pixels)
-    )
-    return f"@keyframes {name}{{{''.join(frames)}100%{{transform:none}}}}"
-
-
-def _rate(drawing: Drawing, name: str, rates: list[float], x: float, color: str) -> None:
+def _rate(drawing: Animation, name: str, rates: list[float], x: float, color: str) -> None:
     """A bar as high as the rate of the step."""
     high = 200
-    frames = "".join(
-        f"{100 * MOVING * i / STEPS:.2f}%{{transform:scaleY({rate / PEAK:.3f})}}" for i, rate in enumerate(rates)
-    )
-    last = f"transform:scaleY({rates[-1] / PEAK:.3f})"
-    drawing.style += f"@keyframes {name}-rate{{{frames}100%{{{last}}}}}"
-    timing = f"transform-origin:0 {70 + high}px;{last};animation:{name}-rate {SECONDS}s linear infinite"
-    drawing.add(f'<rect class="moves" x="{x - 16}" y="70" width="32" height="{high}" fill="{color}" style="{timing}"/>')
-    drawing.path([(x - 22, 70 + high), (x + 22, 70 + high)], INK)
-    drawing.text(x, 90 + high, name, size=13)
+    states = [f"transform:scaleY({rate / PEAK:.3f})" for rate in rates]
+    drawing.move(f"{name}-rate", states, MOVING)
+    played = drawing.played(f"{name}-rate", SECONDS, f"transform-origin:0 {60 + high}px;{states[-1]}")
+    drawing.add(f'<rect x="{x - 16}" y="60" width="32" height="{high}" fill="{color}" {played}/>')
+    drawing.path([(x - 22, 60 + high), (x + 22, 60 + high)], INK)
+    drawing.text(x, 80 + high, name, size=13)
