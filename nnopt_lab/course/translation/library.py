@@ -78,7 +78,7 @@ _WITH_SENTENCES = (
 _COMMANDS = ("cli/__init__.py", "cli/learner.py", "cli/maintainer.py", "cli/speech.py", "cli/teacher.py")
 # Of strings in those modules, what is for matplotlib, or code for a picture.
 _TECHNICAL = re.compile(
-    r"[<@]|.*=\"|(?:animation|transform|transform-origin|stroke-dash\w+):|\{\d\}%\{|.*'DejaVu"
+    r"[<@]|\.moves|.*=\"|(?:animation|transform|transform-origin|stroke-dash\w+):|\{\d\}%\{|.*'DejaVu"
     r"|(?:axes fraction|offset points|textcoords|xycoords|xytext|fontsize|linestyle|linewidth|marker|markersize"
     r"|markeredgewidth|fmt|color|bold|normal|monospace|none|nearest|top|bottom|label|data|auto|center|left|right|both"
     r"|Drawing|macs|ratio)$"
