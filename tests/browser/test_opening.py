@@ -179,3 +179,21 @@ def test_the_readers_place_stays_while_outputs_arrive_above_and_when_the_last_ce
     opened.page.wait_for_timeout(1000)
     assert opened.page.evaluate(SCROLL) > scrolled + 1000
     assert heading.bounding_box()["y"] == pytest.approx(place, abs=2)
+
+
+def test_a_second_tab_of_the_browser_has_the_contents_too_and_keeps_them_closed(lab, server):
+    address, token = server
+    second = lab().page.context.new_page()  # beside a first one, which has the workspace
+    second.goto(f"{address}/lab/tree/02_convolutions.ipynb?token={token}")
+    titles = second.locator(".jp-TableOfContents-tree .jp-tocItem-content")
+    titles.first.wait_for()
+    assert "/workspaces/" in second.url
+    with second.expect_request(lambda request: "/api/workspaces/" in request.url and request.method == "PUT"):
+        second.locator(".jp-SideBar [title^='Table of Contents']").first.click()
+    titles.first.wait_for(state="hidden")
+    second.wait_for_timeout(1000)
+    second.reload()
+    second.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()
+    second.wait_for_timeout(1000)
+    assert not titles.first.is_visible()
+    assert not second.locator(".jp-FileBrowser").is_visible()

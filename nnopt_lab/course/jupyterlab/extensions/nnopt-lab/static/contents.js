@@ -7,8 +7,18 @@ const HEADINGS = 'h1, h2, h3, h4, h5, h6';
 const TRIES = 5; // the cells around take their heights only when they come into view
 const ALL = 60_000; // ms, for all cells
 
+const CONTENTS = 'table-of-contents'; // JupyterLab's id of the panel
+
 const NARROW = window.matchMedia('(max-width: 1000px)'); // a lesson needs the whole of such a window
 const HIDDEN = 'nnopt-lab:panel-hidden'; // kept, because JupyterLab keeps the panel's state over a reload
+
+// A second tab of the browser has a new workspace, with JupyterLab's own layout (lab_layout.py makes only the first one's),
+// in which the file browser is open. Where there is a layout, the panel is as the learner left it.
+export const beginWithContents = async ({ restored, shell }) => {
+  const { fresh } = await shell.restored;
+  await restored; // JupyterLab has opened the file browser
+  if (fresh) shell.activateById(CONTENTS);
+};
 
 // Hide the panel in a narrow window, and show it again in a wide one. In between, it is the learner's.
 export const fitPanel = ({ shell }) => {

@@ -179,7 +179,7 @@
       app.shell.currentChanged?.connect(follow);
       app.shell.currentChanged?.connect(() => parts.startAgain(app).catch(() => {})); // JupyterLab says why not
       app.serviceManager.sessions.runningChanged.connect(() => parts.showOthers(app));
-      app.restored.then(() => parts.fitPanel(app));
+      parts.beginWithContents(app).then(() => parts.fitPanel(app)); // which a narrow window hides
       setInterval(follow, 1000 * SECONDS);
       let waiting = 0;
       new MutationObserver(() => {
