@@ -93,12 +93,13 @@ def box(parts: list, without_kernel: Card):
     return made
 
 
-def form(parts: list, without_kernel: Card):
-    """A `box` that looks like a card."""
+def form(parts: list, without_kernel: Card, mood: str = "neutral"):
+    """A `box` that looks like a card of a mood."""
     made = box(parts, without_kernel)
     # The background is in the style sheet of JupyterLab's extension, because no widget's layout has one.
-    made.layout = {"border_left": f"4px solid {ACCENTS['neutral']}", "padding": "8px 14px", "max_width": WIDTH}
+    made.layout = {"border_left": f"4px solid {ACCENTS[mood]}", "padding": "8px 14px", "max_width": WIDTH}
     made.add_class("nnopt-form")
+    made.add_class(f"nnopt-{mood}")
     return made
 
 
@@ -107,7 +108,7 @@ def _class() -> type:
     import ipywidgets as widgets
 
     class Box(widgets.VBox):
-        without_kernel = static = place = wait = noted = None  # noted: metadata of the output
+        without_kernel = static = place = wait = remind = noted = None  # noted: metadata of the output
 
         def __repr__(self) -> str:
             return repr(self.without_kernel)

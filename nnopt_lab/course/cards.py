@@ -10,8 +10,8 @@ from nnopt_lab.workbench.language import _
 from nnopt_lab.workbench.language.typography import HAN, has_ideographs
 
 # One accent per mood: white text on it has a contrast of at least 4.5, and it has one of 3 on a light or dark page.
-ACCENTS = {"good": "#00805d", "bad": "#c04c00", "neutral": "#0072b2", "quiet": "#6e6e6e"}
-_MARKS = {"good": "✔", "bad": "✘", "neutral": "▸", "quiet": "○"}
+ACCENTS = {"good": "#00805d", "bad": "#c04c00", "neutral": "#0072b2", "guess": "#a8508a", "quiet": "#6e6e6e"}
+_MARKS = {"good": "✔", "bad": "✘", "neutral": "▸", "guess": "≈", "quiet": "○"}
 TINT = "14"  # opacity of the accent in the background, in hexadecimal
 BADGE = (  # shape of a mark's box
     "display:inline-block;width:1.4em;margin-right:.1em;text-indent:0;text-align:center;border-radius:4px;"
@@ -74,7 +74,7 @@ class Card:
 
     Attributes:
         title: one short line.
-        mood: "good", "bad", "neutral" or "quiet".
+        mood: "good", "bad", "neutral", "guess" or "quiet".
         lines: paragraphs; a (label, text) pair is shown as a labelled block of code, or as a table if
             its lines are rows with tabs between the cells, of which the first has the columns' names.
             A `Copyable` text has a button that copies it.
@@ -130,7 +130,8 @@ def badge(mood: str) -> str:
 
 
 def _kind(mood: str) -> str:
-    return {"good": _("passed"), "bad": _("not right yet"), "neutral": _("note"), "quiet": _("open")}[mood]
+    known = {"good": _("passed"), "bad": _("not right yet"), "guess": _("guess"), "quiet": _("open")}
+    return known.get(mood) or _("note")
 
 
 def fold(summary: str, line: Line, is_open: bool = False) -> str:

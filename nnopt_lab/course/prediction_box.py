@@ -18,7 +18,8 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
             is fixed, else the guess's card.
 
     Returns:
-        A box. `box.wait()` takes the field away as long as the measurement itself asks for the guess.
+        A box. `box.wait()` leaves a line of it as long as the measurement itself asks for the guess. `box.remind()`
+        says until when a guess can be made.
     """
     import ipywidgets as widgets
 
@@ -36,23 +37,29 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
         again = _("Run this cell to change your guess.")
         made.leave(replace(card, lines=(*card.lines, again)))
         button.description = _("Change my guess")
-        answer.value = _lines(card)  # last, so that what is seen is also what would be saved
+        answer.value = "".join(map(_line, card.lines))  # last, so that what is seen is also what would be saved
 
     def wait() -> None:
         row.layout.display, answer.value = "none", ""
-        label.value = _("<b>Predict:</b> {name} – guess at the measurement below.", name=inline(shown))
+        label.value = _line(_("Guess at the measurement below."))
+        made.remove_class("nnopt-form")
+        made.add_class("nnopt-below")
+        made.layout.border_left = made.layout.padding = "0"
+
+    def remind() -> None:
+        answer.value = _line(_("You can still guess until it is measured."))
 
     typed = "" if guess is None else f"{guess:.15g}"
     tooltip = _("Your guess: {name}", name=shown)
     row = number_row(_("Your guess"), tooltip, _("Commit my guess"), translated(unit), read, typed)
     button = row.children[-1]
     label = widgets.HTML(_("<b>Predict:</b> {name}", name=inline(shown)))
-    made = form([label, row, answer], committed or unanswered)
+    made = form([label, row, answer], committed or unanswered, "guess")
     if committed is not None:
         accept(committed)
-    made.wait = wait
+    made.wait, made.remind = wait, remind
     return made
 
 
-def _lines(card: Card) -> str:
-    return "".join(f'<div style="{FONT}">{inline(line)}</div>' for line in card.lines)
+def _line(text: str) -> str:
+    return f'<div style="{FONT}">{inline(text)}</div>'

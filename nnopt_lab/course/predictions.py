@@ -108,7 +108,7 @@ def _measured(name: str, entry: Prediction, numbers: tuple[float, float, float],
     guessed = _("You guessed {guess}: {verdict}.", guess=in_unit(entry.guess, entry.unit), verdict=entry.verdict)
     title = _("Predicted and measured: {name}", name=shown)
     lines = (_("Measured: {measured}.", measured=result), guessed, *reason)
-    return Card(title, "neutral", lines, picture=picture(entry))
+    return Card(title, "guess", lines, picture=picture(entry))
 
 
 def ledger() -> Ledger:
@@ -159,7 +159,7 @@ def _result(entry: Prediction) -> str:
 
 def _committed(name: str, entry: Prediction) -> Card:
     measure = _("{guess}. Now measure.", guess=in_unit(entry.guess, entry.unit))
-    return Card(_("Your guess: {name}", name=translated(name)), "neutral", (measure,))
+    return Card(_("Your guess: {name}", name=translated(name)), "guess", (measure,))
 
 
 def _box(name: str, entry: Prediction):
@@ -167,6 +167,8 @@ def _box(name: str, entry: Prediction):
     made = prediction_box(name, entry.unit, entry.guess, committed, lambda typed: _commit(name, typed, entry.unit))
     if is_waiting(name):
         made.wait()
+    elif name in _boxes and entry.guess is None:
+        made.remind()
     _boxes[name] = made
     return made
 

@@ -35,24 +35,27 @@ def waiting_box(name: str, unit: str, commit: Callable[[str], Card], measure: Ca
             end_waiting(name)
 
     told = _("The number is hidden until you guess it.")
-    head = widgets.HTML(
-        f'<div style="{FONT}">{badge("neutral")}<strong>{inline(title)}</strong><br>{inline(told)}</div>'
-    )
+    head = widgets.HTML(f'<div style="{FONT}">{badge("guess")}<strong>{inline(title)}</strong><br>{inline(told)}</div>')
     row = number_row(_("Your guess"), _("Your guess: {name}", name=shown), _("Commit my guess"), translated(unit), read)
     skip = widgets.Button(description=_("Show without a guess"))
     skip.on_click(lambda _button: end_waiting(name))
     skip_all = widgets.Button(description=_("Show all without guesses"))
     skip_all.on_click(lambda _button: [end_waiting(other) for other in tuple(_waiting)])
     skips = widgets.HBox([skip, skip_all], _dom_classes=["nnopt-skips"])
-    made = form([head, row, answer, skips], Card(title, "neutral", (_("Waits for your guess: run this cell again."),)))
+    saved = Card(title, "guess", (_("Waits for your guess: run this cell again."),))
+    made = form([head, row, answer, skips], saved, "guess")
     made.noted = {COVERS: covers()}
     _waiting.setdefault(name, []).append(lambda: made.replace(measure()))
     return made
 
 
 def covers() -> str:
-    """What JupyterLab's extension shows in the place of what tells a number that is still to be guessed."""
-    return _("Hidden until you guess above.")
+    """What JupyterLab's extension shows in the place of what tells a number that is still to be guessed.
+
+    Two lines: for one result, and for several, with {count} in the place of their number.
+    """
+    several = _("{count} results are hidden until you guess above.", count="{count}")
+    return "\n".join((_("Hidden until you guess above."), several))
 
 
 def is_waiting(name: str) -> bool:

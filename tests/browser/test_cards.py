@@ -11,7 +11,7 @@ from nnopt_lab.course.skipped_cells import SkippedCard
 THEMES = {"light": ("#ffffff", "rgba(0, 0, 0, 0.87)"), "dark": ("#111111", "#ffffff"), "grey": ("#1e1e1e", "#cccccc")}
 CARDS = [
     Card("A title with `code`", mood, ("A line with `code`.", ("label", "1"), ("long", "1\n2")), (("Fold", "text"),))
-    for mood in ("good", "bad", "neutral", "quiet")
+    for mood in ("good", "bad", "neutral", "guess", "quiet")
 ]
 CLAIMS = [Statement("a < b", state, "note", timing) for state in (True, False, None, NOT_JUDGED) for timing in (0, 1)]
 SHOWN = [*CARDS, *CLAIMS, Further(tuple(CLAIMS)), Note("a note"), SkippedCard("a button", "quiet", ("text",))]
@@ -53,7 +53,7 @@ def test_every_text_has_a_contrast_of_at_least_four_and_a_half(page, theme):
 
 def test_a_card_has_a_role_and_a_name_and_its_title_is_bold_without_styles(page):
     page.set_content("".join(card._repr_html_() for card in CARDS))
-    names = {"good": "passed", "bad": "not right yet", "neutral": "note", "quiet": "open"}
+    names = {"good": "passed", "bad": "not right yet", "neutral": "note", "guess": "guess", "quiet": "open"}
     for card in CARDS:
         note = page.get_by_role("note", name=names[card.mood], exact=True)
         assert note.count() == 1

@@ -25,7 +25,7 @@ CARDS = """
 from nnopt_lab.course.cards import Card
 from nnopt_lab.course.help import HelpCard
 LINES = ("`code`", ("label", "`1`"), ("short", "1\\n2"), ("long", "1\\n" * 40))
-for card in (*(Card("A `name`", mood, LINES) for mood in ("good", "bad", "neutral", "quiet")),
+for card in (*(Card("A `name`", mood, LINES) for mood in ("good", "bad", "neutral", "guess", "quiet")),
              HelpCard("A `name`", "bad", (*LINES, ""), exercise="start.conv_parameters")):
     card._ipython_display_()
 """

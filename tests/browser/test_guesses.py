@@ -100,11 +100,16 @@ def test_enter_on_a_guess_that_was_skipped_leads_to_its_field_not_into_its_code(
     press("Shift+Enter")
     page.page.wait_for_function("document.activeElement.matches('.jp-MarkdownCell')")
     page.wait_until_idle()
+    asked.get_by_text("You can still guess until it is measured.").wait_for()
     press("ArrowUp")
     page.page.wait_for_function("document.activeElement.matches('.nnopt-guessing')")
     for key in ("Enter", "a", "b", "c", "Control+a", "7"):
         press(key)
     assert field.input_value() == "7" and asked.locator(".cm-content").is_hidden()
+    press("Shift+Enter")  # what was typed is a guess
+    asked.get_by_text("7×. Now measure.").locator("visible=true").wait_for()
+    page.page.wait_for_function("document.activeElement.matches('.jp-MarkdownCell')")
+    assert read(workspace)["predictions"][NAME]["guess"] == 7
     assert page.page.locator(".jp-Notebook .jp-Cell").count() == 3 and page.errors == []
 
 
@@ -197,7 +202,9 @@ def test_what_shows_a_number_that_waits_is_covered_until_it_is_guessed(lab, work
 
     shown = ("own table", "plot", "claimed", "late table", "open table")
     assert covered() == [True] * 8
-    assert page.page.evaluate(told) == ['"Hidden until you guess above."'] * 2  # one for neighbours
+    # One for neighbours: the own table, the plot and the claims with the late table; then the open table.
+    several = '"4 results are hidden until you guess above."'
+    assert page.page.evaluate(told) == [several, '"Hidden until you guess above."']
     assert asked.get_by_text("guess at the measurement below").is_visible()
     assert page.page.get_by_role("textbox", name="Your guess").locator("visible=true").count() == 1
     page.save()

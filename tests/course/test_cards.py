@@ -37,7 +37,9 @@ def test_a_card_is_plain_text_where_there_is_no_html():
     assert repr(card) == "✔ Title\n  one line\n  input x:\n    1\n    2"
 
 
-@pytest.mark.parametrize(("mood", "mark"), [("good", "✔"), ("bad", "✘"), ("neutral", "▸"), ("quiet", "○")])
+@pytest.mark.parametrize(
+    ("mood", "mark"), [("good", "✔"), ("bad", "✘"), ("neutral", "▸"), ("guess", "≈"), ("quiet", "○")]
+)
 def test_each_mood_has_its_mark_in_both_forms(mood, mark):
     card = Card("Title", mood)
     assert repr(card) == f"{mark} Title"

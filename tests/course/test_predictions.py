@@ -22,8 +22,9 @@ NAME = "speed-up at 90 % sparsity"
 
 
 @pytest.fixture(autouse=True)
-def a_lesson_is_open():
+def a_lesson_is_open(monkeypatch):
     session.enter("01_pruning")
+    monkeypatch.setattr(predictions, "_boxes", {})
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def test_a_box_shows_the_guess_that_was_made_before():
     box = predict(NAME)
     number, button, answer = parts(box)
     assert number.value == "2.5" and button.description == "Change my guess" and "Now measure." in answer.value
-    assert repr(box) == f"▸ Your guess: {NAME}\n  2.5×. Now measure."
+    assert repr(box) == f"≈ Your guess: {NAME}\n  2.5×. Now measure."
 
 
 def test_a_saved_notebook_says_what_was_guessed_and_how_to_change_it():

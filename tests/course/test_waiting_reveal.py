@@ -22,6 +22,7 @@ def on_a_page(monkeypatch):
     session.enter("01_pruning")
     monkeypatch.setattr(predictions, "has_learner", lambda: True)
     monkeypatch.setattr(waiting_reveal, "_waiting", {})
+    monkeypatch.setattr(predictions, "_boxes", {})
 
 
 @pytest.fixture
@@ -87,6 +88,11 @@ def test_only_the_measurement_asks_as_long_as_it_waits():
     again = predict(NAME)
     for box in (asked, again):
         assert box.children[1].layout.display == "none" and "at the measurement below" in box.children[0].value
+
+
+def test_a_form_that_was_passed_over_says_until_when_a_guess_can_be_made():
+    first, again = predict(NAME), predict(NAME)
+    assert first.children[2].value == "" and "until it is measured" in again.children[2].value
 
 
 def test_a_guess_in_code_shows_the_measurement(noted):

@@ -42,6 +42,12 @@ const hasHidden = ({ outputs }, waits) => {
   return false;
 };
 
+// The words of `covers` in waiting_reveal.py: for one result, and for several.
+const worded = (words, count) => {
+  const [one, several = one] = words.split('\n');
+  return count > 1 ? several.replace('{count}', count) : one;
+};
+
 const mark = ({ node }, classes, words) => {
   for (const [name, isOn] of Object.entries(classes)) node.classList.toggle(name, Boolean(isOn));
   if ((node.dataset.covers ?? '') === words) return;
@@ -75,14 +81,15 @@ const coverCells = cells => {
     const cover = coverOf(cell, words);
     if (cover.begins) block = {};
     if (cover.hides) block.teller ??= cell;
+    if (cover.hides && !cover.isText) block.count = (block.count ?? 0) + 1;
     const placed = { ...cover, block };
     if (cover.ends) block = {};
     words = cover.isHeading ? '' : cover.words;
     return placed;
   });
-  for (const { cell, own, isCovered, isText, isTold, block: { teller }, ...cover } of covers) {
+  for (const { cell, own, isCovered, isText, isTold, block: { teller, count }, ...cover } of covers) {
     const classes = { [WAITING]: own, [COVERED]: isCovered, [TOLD]: isText && isTold, [JOINED]: isCovered && teller };
-    mark(cell, classes, teller === cell ? cover.words : '');
+    mark(cell, classes, teller === cell ? worded(cover.words, count) : '');
   }
 };
 

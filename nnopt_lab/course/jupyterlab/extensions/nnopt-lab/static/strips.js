@@ -33,10 +33,23 @@ export const begin = notebookActions => {
   document.addEventListener('focusin', keepKeys);
 };
 
+// What was typed into a box's field is committed by the keys that run a cell, too. The cell itself does not run, which
+// would draw the box anew, without what was typed and what is wrong with it.
+const commits = ({ key, shiftKey, ctrlKey, altKey, isComposing, target }) =>
+  key === 'Enter' && shiftKey !== ctrlKey && !altKey && !isComposing && Boolean(target.value.trim())
+  && target.closest('.nnopt-box .widget-hbox')?.querySelector('button.mod-primary');
+
 // A widget's field keeps all keys to itself, so that nothing could be saved or run from it.
 export const passShortcuts = ({ commands }) => {
   const pass = event => {
-    if (event.target.closest?.('.widget-text input') && !isPlain(event)) commands.processKeydownEvent(event);
+    if (!event.target.closest?.('.widget-text input') || isPlain(event)) return;
+    const button = commits(event);
+    if (!button) return commands.processKeydownEvent(event);
+    event.preventDefault();
+    event.stopPropagation();
+    event.target.dispatchEvent(new Event('change', { bubbles: true })); // the number, before it is committed
+    button.click();
+    if (event.shiftKey) commands.execute('notebook:move-cursor-down');
   };
   window.addEventListener('keydown', pass, true);
 };
