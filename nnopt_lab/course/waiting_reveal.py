@@ -44,18 +44,19 @@ def waiting_box(name: str, unit: str, commit: Callable[[str], Card], measure: Ca
     skips = widgets.HBox([skip, skip_all], _dom_classes=["nnopt-skips"])
     saved = Card(title, "guess", (_("Waits for your guess: run this cell again."),))
     made = form([head, row, answer, skips], saved, "guess")
-    made.noted = {COVERS: covers()}
+    made.noted = {COVERS: _counting_covers()}
     _waiting.setdefault(name, []).append(lambda: made.replace(measure()))
     return made
 
 
 def covers() -> str:
-    """What JupyterLab's extension shows in the place of what tells a number that is still to be guessed.
+    """What JupyterLab's extension shows in the place of what tells a number that is still to be guessed."""
+    return _("Hidden until you guess above.")
 
-    Two lines: for one result, and for several, with {count} in the place of their number.
-    """
-    several = _("{count} results are hidden until you guess above.", count="{count}")
-    return "\n".join((_("Hidden until you guess above."), several))
+
+def _counting_covers() -> str:
+    """Two lines: `covers` for one result, and for several, with {count} in the place of their number."""
+    return "\n".join((covers(), _("{count} results are hidden until you guess above.", count="{count}")))
 
 
 def is_waiting(name: str) -> bool:

@@ -42,7 +42,7 @@ const hasHidden = ({ outputs }, waits) => {
   return false;
 };
 
-// The words of `covers` in waiting_reveal.py: for one result, and for several.
+// The words of waiting_reveal.py: for one result, and, of a cell that has run, for several.
 const worded = (words, count) => {
   const [one, several = one] = words.split('\n');
   return count > 1 ? several.replace('{count}', count) : one;
