@@ -135,3 +135,7 @@ def test_whether_a_revealed_time_was_disturbed_is_not_compared(sentence):
     for kind in (repr, Card._repr_html_):
         assert compared(kind(card("Why."))) == compared(kind(card(sentence(), "Why.")))
         assert compared(kind(card())) == compared(kind(card(sentence()))) != compared(kind(card("Why.")))
+
+
+def test_the_space_before_a_unit_is_compared_as_any_other():
+    assert compared("a 95 % interval") == compared("a 95\xa0% interval") != compared("a 95 interval")

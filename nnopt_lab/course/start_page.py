@@ -19,6 +19,7 @@ from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.open_section import open_section, section_of
 from nnopt_lab.course.workspace import NEW, NEWER, START_PAGE, UPDATED, edition_folder, is_unchanged, write_atomically
 from nnopt_lab.workbench.language import _, continued, counted, labelled, translated
+from nnopt_lab.workbench.language.typography import with_whole_units
 
 BAR = 10  # characters, where a page can't draw bars
 ROUNDED = 5  # minutes
@@ -184,8 +185,8 @@ def _minutes(row: Row) -> str:
     if row.is_done:
         return ""
     if row.earned:
-        return _("{minutes} min left", minutes=row.minutes_left)
-    return _("{minutes} min", minutes=row.minutes)
+        return with_whole_units(_("about {minutes} min left", minutes=row.minutes_left))
+    return with_whole_units(_("about {minutes} min", minutes=row.minutes))
 
 
 def _mark(kind: str, sign: str) -> str:

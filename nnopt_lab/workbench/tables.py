@@ -9,6 +9,7 @@ from urllib.parse import quote
 from rich.cells import cell_len
 
 from nnopt_lab.workbench.language import _, translated
+from nnopt_lab.workbench.language.typography import with_whole_units
 
 _NUMBER = re.compile(r"[+−]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?(e[+−]?\d+)?(?=$|[\s×%])")
 _CODE = re.compile(r"`([^`\n]+)`")
@@ -93,7 +94,7 @@ class Table:
         caption = (
             f'<caption style="text-align:left;padding-bottom:4px;font-weight:600;{_COLOR}">'
             '<span style="position:sticky;left:0;display:inline-block;max-width:100cqw">'
-            f"{html.escape(translated(self.caption))}</span></caption>"
+            f"{html.escape(with_whole_units(translated(self.caption)))}</span></caption>"
         )
         return _framed(
             f'<table style="border-collapse:collapse;margin-left:0;{_COLOR};'

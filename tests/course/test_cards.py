@@ -133,3 +133,10 @@ def test_rows_with_tabs_are_a_table():
 @pytest.mark.parametrize("code", ["def f(x):\n\treturn x", "\tone\ttwo", "a\tb\n\tc"])
 def test_code_with_tabs_is_no_table(code):
     assert "<pre" in Card("t", "bad", (("", code),))._repr_html_()
+
+
+def test_a_page_ends_no_line_between_a_number_and_its_unit_and_plain_text_keeps_its_space():
+    card = Card("A 95 % interval", "neutral", ("It takes 2 ms.", "Try `5 % s`."))
+    assert "<code>5 % s</code>" in card._repr_html_()
+    assert "95\xa0% interval" in card._repr_html_() and "2\xa0ms." in card._repr_html_()
+    assert "95 % interval" in repr(card) and "2 ms." in repr(card)

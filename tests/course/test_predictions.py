@@ -65,7 +65,7 @@ def test_without_a_number_a_box_takes_it(noted):
     assert noted()["guess"] is None
     button.click()
     assert noted()["guess"] == 3.5 and noted()["unit"] == "ms"
-    assert "3.5 ms. Now measure." in answer.value
+    assert "3.5\xa0ms. Now measure." in answer.value
     number.value = "4"
     button.click()
     assert noted()["guess"] == 4.0
@@ -77,7 +77,7 @@ def test_enter_commits_what_the_box_contains_and_other_messages_do_not(noted):
     number._handle_custom_msg({"event": "focus"}, [])
     assert answer.value == ""
     number._handle_custom_msg({"event": "submit"}, [])
-    assert "2.5 ms" in answer.value
+    assert "2.5\xa0ms" in answer.value
     assert noted()["guess"] == 2.5
 
 
@@ -157,7 +157,7 @@ def test_a_box_outlives_the_progress_file(own_workspace, noted):
     (own_workspace / FILE).unlink()
     number.value = "3"
     button.click()
-    assert noted()["guess"] == 3 and noted()["unit"] == "ms" and "3 ms" in answer.value
+    assert noted()["guess"] == 3 and noted()["unit"] == "ms" and "3\xa0ms" in answer.value
 
 
 def test_a_box_left_alone_while_the_lesson_went_on_takes_no_guess_any_more(noted):
@@ -218,7 +218,10 @@ def test_what_was_measured_without_a_guess_can_be_guessed_once_it_is_forgotten(o
     monkeypatch.setattr(predictions, "_boxes", {})  # as in a new kernel
     box = predict(NAME)
     number, button, _ = parts(box)
-    assert box.children[1].layout.display is None and box.children[0].value == f"<b>Predict:</b> {NAME}"
+    assert (
+        box.children[1].layout.display is None
+        and box.children[0].value.replace("\xa0", " ") == f"<b>Predict:</b> {NAME}"
+    )
     number.value = "4"
     button.click()
     assert noted()["guess"] == 4 and repr(predict("guessed")) == "○ Your guess: 3×"

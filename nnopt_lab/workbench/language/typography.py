@@ -1,4 +1,4 @@
-"""Chinese beside Latin letters: which spaces fall away, and which marks become wide."""
+"""Which spaces and marks fall away or become wide beside Chinese, and at which spaces no line ends."""
 
 import re
 
@@ -12,6 +12,7 @@ WIDE = {", ": "，", ",\n": "，\n", "; ": "；"}  # between the parts of a labe
 _MARK = f"[{OPENING}{CLOSING}]"
 _CHINESE = f"[{HAN}{OPENING}{CLOSING}{SHARED_OPENING}{SHARED_CLOSING}]"
 _TOUCHING = re.compile(f"{_MARK}.|.{_MARK}|{_CHINESE}{{2}}")  # two characters without a space between them
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|[mµn]?s|min|h|[kKMGT]?i?B(?:/s)?|[mk]?W|[mk]?J|[GT]FLOPS|€)(?!\w))")
 _IDEOGRAPH = re.compile(f"[{KANA}{HAN}]")
 
 
@@ -39,3 +40,8 @@ def continued(text: str, sentence: str) -> str:
 def labelled(label: str, text: str) -> str:
     """A text behind its label and a colon, which is full-width if one of the two is Chinese."""
     return f"{label}：{text}" if has_ideographs(label + text) else f"{label}: {text}"
+
+
+def with_whole_units(text: str) -> str:
+    """Put no-break spaces between numbers and their units, such as "95 %" or "2.5 ms", for a page that wraps lines."""
+    return _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", text)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nnopt_lab.workbench.language import continued, labelled
 from nnopt_lab.workbench.language.templates import with_fields
-from nnopt_lab.workbench.language.typography import CLOSING, OPENING, beside, has_ideographs
+from nnopt_lab.workbench.language.typography import CLOSING, OPENING, beside, has_ideographs, with_whole_units
 
 MARK = f"[{OPENING}{CLOSING}]"
 SPACED = re.compile(rf"{MARK} | {MARK}|[层位] +[层位]")
@@ -55,3 +55,16 @@ def test_a_colon_is_full_width_in_chinese(label, text, whole):
 
 def test_kana_are_as_wide_as_chinese_characters():
     assert has_ideographs("バッチ") and has_ideographs("批") and not has_ideographs("batch“”…")
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("a 95 % interval, 2.5 ms and 3 min.", "a 95_% interval, 2.5_ms and 3_min."),
+        ("1,024 B at 40 GB/s (7 %)", "1,024_B at 40_GB/s (7_%)"),
+        ("8 bits, 3 second steps, 3 minus 2, 100 pictures, batch 256 by hand, x %", None),
+        ("占 40% 的时间", None),
+    ],
+)
+def test_no_line_ends_between_a_number_and_its_unit(text, whole):
+    assert with_whole_units(text).replace("\xa0", "_") == (whole or text)
