@@ -363,8 +363,8 @@ def fit_sizes(count, drawn, low, high):
 
 
 def _images_and_places(g: torch.Generator):
-    channels, height, width, size = randints(g, (1, 2), (5, 5), (5, 6), (2, 3))
-    images = torch.randint(0, 100, (2, channels, height, width), generator=g)
+    channels, height, width, size = randints(g, (1, 2), (5, 6), (5, 5), (2, 3))
+    images = torch.randint(1, 10, (2, channels, height, width), generator=g)  # a card shows all side by side
     # One row and column stay free at the end, so that a square that is one too large lies inside the picture, too.
     corners = min(height, width) - size
     top = torch.randperm(corners, generator=g)[:2]

@@ -2,7 +2,7 @@
 
 import torch
 
-from nnopt_lab.course.draws import decimals, randint, subset, uniform
+from nnopt_lab.course.draws import choice, decimals, randint, subset, uniform
 from nnopt_lab.course.exercises import Property, exercise, question
 from nnopt_lab.course.wrong_answers import called_with, changed, off_by
 from nnopt_lab.techniques import pruning
@@ -265,7 +265,7 @@ def _by_threshold(weight):
 @exercise(
     "pruning.n_m_mask",
     points=3,
-    inputs=lambda g: (_with_ties(g, 4 * randint(g, 1, 2), 4 * randint(g, 1, 2)),),
+    inputs=lambda g: (_with_ties(g, *choice(g, ((4, 4), (4, 8), (8, 4)))),),
     hints=(
         "Reshape the weights so that each group of four is a row.",
         "`weight.abs().reshape(-1, 4).topk(2, dim=1).indices` are the two to keep in each group. `scatter_` writes "
