@@ -60,7 +60,7 @@ class Drawing:
 
     def cell(self, x: float, y: float, size: float, color: str | None = None, text: str = "") -> None:
         """A square of a grid, filled if it has a colour."""
-        fill = f'fill="{color}" fill-opacity="0.45"' if color else 'fill="none"'
+        fill = f'fill="{color}" fill-opacity="0.9"' if color else 'fill="none"'
         self._parts.append(f'<rect x="{x:g}" y="{y:g}" width="{size:g}" height="{size:g}" {fill} stroke="{INK}"/>')
         if text:
             self.text(x + size / 2, y + size / 2, text, size=12)
