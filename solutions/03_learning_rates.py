@@ -193,10 +193,11 @@ claim(
 steps = 100
 # These fall steadily, except for jumps at steps 35, 60 and 80.
 losses = [3 - t / steps + (t in (35, 60, 80)) for t in range(steps)]
+cyclic = ("triangular", "triangular2", "exp_range")  # modes of PyTorch's CyclicLR
 fig, axes = plots.figure(ncols=5, nrows=3, height=5.4, sharex=True, sharey=True)
 for ax, (name, make) in zip(axes.flat, schedules.SCHEDULES.items(), strict=False):
     ax.plot(schedules.rates(make(steps), steps, losses=losses), color=plots.BLUE)
-    ax.set_title(name, fontsize=10)
+    ax.set_title(f"cyclic: {name}" if name in cyclic else name, fontsize=10)
 for ax in axes.flat[len(schedules.SCHEDULES) :]:
     ax.axis("off")
 fig.supxlabel("optimizer step", fontsize=10)

@@ -182,7 +182,8 @@ def legend(of: Figure | Axes, side: str = "upper", ncols: int | None = None, tit
     if not found:
         raise ValueError("Nothing drawn in `of` has a label: pass `label` when you draw.")
     place = "outside upper left" if side == "upper" else "outside right upper"
-    where = _ABOVE_AXES if isinstance(of, Axes) else {"loc": place}
+    as_titles = {"title_fontsize": plt.rcParams["axes.titlesize"]}  # of the axes beside it, made here and now
+    where = _ABOVE_AXES | as_titles if isinstance(of, Axes) else {"loc": place, "title_fontsize": 9}
     rows = len(found) if side == "right" else math.ceil(len(found) / 4)
     _placed(of, found, ncols or math.ceil(len(found) / rows), where | {"title": title})
 
@@ -196,7 +197,7 @@ def _placed(of: Figure | Axes, found: dict, columns: int, where: dict) -> None:
     """A legend with as many columns as fit above the figure or axes; the layout will make axes somewhat wider."""
     room = of.bbox.width * (1.2 if isinstance(of, Axes) else 1)
     with style(), plt.rc_context({"font.family": fonts(spoken_language()) or plt.rcParams["font.family"]}):
-        made = of.legend(found.values(), found.keys(), ncols=columns, title_fontsize=9, **where)
+        made = of.legend(found.values(), found.keys(), ncols=columns, **where)
     made.set_alignment("left")
     if columns > 1 and made.get_window_extent().width > room:
         made.remove()

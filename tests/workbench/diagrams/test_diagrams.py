@@ -121,7 +121,7 @@ def test_a_network_with_nothing_or_too_much_to_draw_is_refused(model):
 
 def test_all_reduce_ends_with_a_full_sum_of_every_piece_for_every_process():
     cells = [e for e in elements(diagrams.ring_all_reduce(), "rect") if e.get("fill") != "none"]
-    panels = [[e for e in cells if low <= float(e.get("x")) < low + 320] for low in (0, 320, 640)]
+    panels = [[e for e in cells if low <= float(e.get("x")) < low + 280] for low in (0, 280, 560)]
     assert [len(panel) for panel in panels] == [0, 4, 16]
     for panel in panels[1:]:
         colours = [e.get("fill") for e in panel]

@@ -1,5 +1,7 @@
 """The look of every figure: it leaks nowhere, and its legends cover nothing."""
 
+from contextlib import nullcontext
+
 import matplotlib.pyplot as plt
 import pytest
 from matplotlib.colors import to_hex
@@ -262,3 +264,13 @@ def test_a_colour_without_neighbours_needs_no_dashes():
     ax.plot([1, 2], color=plots.GOLD)
     plots.finish(fig)
     assert ax.lines[0].get_linestyle() == "-"
+
+
+@pytest.mark.parametrize("inside", [nullcontext, plots.style])
+def test_a_legend_instead_of_a_title_has_the_size_of_its_neighbours_title(inside):
+    fig, (left, right) = plots.figure(ncols=2)
+    with inside():
+        left.set_title("left")
+        right.plot([1, 2], label="a line")
+        plots.legend(right, title="right")
+    assert right.get_legend().get_title().get_fontsize() == left.title.get_fontsize()
