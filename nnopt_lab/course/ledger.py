@@ -248,7 +248,7 @@ def in_unit(value: float, unit: str) -> str:
 def with_unit(number: str, unit: str) -> str:
     """A written number with its unit; "×" follows it directly, as in tables and figures."""
     if unit == "points":
-        return _("{number} points", number=number)
+        return _("{number} point", number=number) if number == "1" else _("{number} points", number=number)
     return f"{number}{'' if unit == '×' else ' '}{translated(unit)}".rstrip()
 
 

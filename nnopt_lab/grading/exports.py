@@ -221,7 +221,9 @@ def comment(grade: Grade) -> str:
         said.append(_("{state}: {reason}.", state=state, reason=reason.rstrip(".。")))
     if grade.late:
         late = begun(translated(grade.late))
-        said.append(_("{late}: {points} points less.", late=late, points=_number(grade.lost)))
+        lost = {"late": late, "points": _number(grade.lost)}
+        is_one = lost["points"] == "1"
+        said.append(_("{late}: {points} point less.", **lost) if is_one else _("{late}: {points} points less.", **lost))
     return " ".join([*said, grade.comment]).strip()
 
 

@@ -157,4 +157,5 @@ def _check_same(text: str, model: nn.Module, state: dict[str, Tensor], path: Pat
 
 
 def _and_others(names: list[str]) -> str:
-    return f" and {len(names) - 1} others" if len(names) > 1 else ""
+    others = len(names) - 1
+    return f" and {others} {'other' if others == 1 else 'others'}" if others else ""

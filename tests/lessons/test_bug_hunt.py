@@ -28,6 +28,7 @@ def test_its_bugs_are_those_of_the_lesson():
 def test_lines_are_compared_without_telling_what_is_wrong():
     card = mark_bugs([10, 3, 4, 8])
     assert card.title == "2 of your 4 lines have a bug"
+    assert mark_bugs([10, 3]).title == "1 of your 2 lines has a bug"
     assert card.in_words[0] == "Bugs that you have not marked are in these lines: 7, 9, 11, 12, 15, 17, 18, 19."
     assert card.in_words[1] == "These of your lines have no bug: 3, 8." and "quant" not in repr(card)
     assert all(sentence in repr(card) for sentence in (*card.in_words, *card.lines))

@@ -83,7 +83,10 @@ def _sequence_difference(got, wanted, tolerance: float, named: bool) -> str | No
     if not isinstance(got, (tuple, list)):
         return kind_difference(got, wanted)
     if len(got) != len(wanted):
-        return Message("Expected {wanted} values, but got {got}.", wanted=len(wanted), got=len(got))
+        lengths = {"wanted": len(wanted), "got": len(got)}
+        if len(wanted) == 1:
+            return Message("Expected {wanted} value, but got {got}.", **lengths)
+        return Message("Expected {wanted} values, but got {got}.", **lengths)
     if agree(got, wanted, tolerance):
         return None
     if named and (found := _order_difference(got, wanted, tolerance) or _list_pattern(got, wanted)):

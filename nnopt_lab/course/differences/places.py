@@ -36,7 +36,10 @@ def differing(got, wanted, tolerance: float, at: str = "") -> Iterator[Place]:
 def summary(wanted, places: list[Place]) -> Message:
     """How many values differ, and by how much."""
     largest = max((gap for _at, g, w in places for gap in _gap(g, w)), default=None)
-    told = Message("{count} of {all} values differ.", count=len(places), all=size(wanted))
+    counts = {"count": len(places), "all": size(wanted)}
+    told = Message("{count} of {all} values differ.", **counts)
+    if len(places) == 1:
+        told = Message("{count} of {all} values differs.", **counts)
     if largest is not None:
         told = joined(told, Message("The largest difference is {gap}.", gap=show(largest)))
     return Message("`{tensor}`: {told}", tensor=heading(wanted), told=told) if isinstance(wanted, Tensor) else told

@@ -94,7 +94,10 @@ def _describe_wrong(got: Tensor, wanted: Tensor, wrong: Tensor, named: bool) -> 
     what = None
     if named and wanted.numel() > 1 and fit_doubles(got, wanted):
         what = common_pattern(got.double(), wanted.double())
-    what = what or Message("{count} of {all} values differ", count=int(wrong.sum()), all=wanted.numel())
+    counts = {"count": int(wrong.sum()), "all": wanted.numel()}
+    if what is None and counts["count"] == 1:
+        what = Message("{count} of {all} values differs", **counts)
+    what = what or Message("{count} of {all} values differ", **counts)
     return Message(
         "{what}; the first at {place}: expected {wanted}, got {got}.", what=what, place=at, wanted=expected, got=given
     )

@@ -56,6 +56,8 @@ def _title(marked: int, innocent: int) -> str:
     """The number of lines, not of bugs: who marks a line with two has perhaps seen one."""
     if not marked:
         return _("You marked no line")
+    if marked - innocent == 1 < marked:
+        return _("1 of your {count} lines has a bug", count=marked)
     return counted(
         marked,
         "{right} of your {count} line has a bug",

@@ -53,7 +53,7 @@ def pictures(images: Tensor, titles=None) -> Figure:
     if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
         raise ValueError(f"images is {images.dtype} {list(images.shape)}; it must be uint8 [N, 1 or 3, H, W], N ≥ 1.")
     if titles is not None and len(titles) != len(images):
-        raise ValueError(f"titles has {len(titles)} entries; it must have one per picture, {len(images)}.")
+        raise ValueError(f"titles has length {len(titles)}; it must be {len(images)}, one per picture.")
     ncols = min(8, len(images))
     nrows = math.ceil(len(images) / ncols)
     fig, axes = figure(ncols, nrows, figsize=(ncols, nrows * (1.0 if titles is None else 1.3)), squeeze=False)

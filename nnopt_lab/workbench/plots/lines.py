@@ -8,7 +8,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nnopt_lab.workbench.language import _, translated
+from nnopt_lab.workbench.language import _, counted, translated
 from nnopt_lab.workbench.plots.colors import ENGINES, PALETTE, color_of, line_of, marker_of
 from nnopt_lab.workbench.plots.names import write_names
 from nnopt_lab.workbench.plots.one_at_a_time import one_at_a_time
@@ -33,7 +33,7 @@ def curves(ax: Axes, x, series: dict, reference: tuple[str, float] | None = None
     rows = {name: [float(y) for y in values] for name, values in series.items()}
     for place, (name, values) in enumerate(rows.items()):
         if len(values) != len(x):
-            raise ValueError(f"series {name!r} has {len(values)} values; x has {len(x)}.")
+            raise ValueError(f"series {name!r} has length {len(values)}; x has length {len(x)}.")
         # A line below others that would hide it is drawn thicker, so that it shows on both sides of them.
         above = sum(values == other for other in list(rows.values())[place + 1 :])
         thick = {"linewidth": 1.8 + 3 * above, "markersize": 4.5 + 3 * above} if above else {}
@@ -57,7 +57,7 @@ def interval_line(ax: Axes, x, values, label: str | None = None, color: str | No
     """
     values = list(values)
     if len(values) != len(x):
-        raise ValueError(f"values has {len(values)} entries; x has {len(x)}.")
+        raise ValueError(f"values has length {len(values)}; x has length {len(x)}.")
     middles, ends = whiskers(values)
     color = color or _next_color(ax)
     ax.errorbar(x, middles, yerr=ends, capsize=3, label=label, **_drawn(color))
@@ -188,7 +188,7 @@ def band(ax: Axes, x, runs, label: str, color: str | None = None) -> None:
 
 def _seeds(label: str, count: int) -> str:
     with language_of_figures():
-        return _("{label} ({count} seeds)", label=translated(label), count=count)
+        return counted(count, "{label} ({count} seed)", "{label} ({count} seeds)", label=translated(label))
 
 
 def history(histories: dict) -> Figure:

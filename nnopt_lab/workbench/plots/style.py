@@ -225,7 +225,7 @@ def log_axis(axis: Axis, values=None, labels=None, base: float = 2) -> None:
         raise ValueError(f"values={values} must contain at least one number, all above 0.")
     labels = [f"{value:,g}" if value < 1 else f"{value:,.10g}" for value in values] if labels is None else list(labels)
     if len(labels) != len(values):
-        raise ValueError(f"labels has {len(labels)} entries; it must have one per value, {len(values)}.")
+        raise ValueError(f"labels has length {len(labels)}; it must be {len(values)}, one per value.")
     getattr(axis.axes, f"set_{axis.axis_name}scale")("log", base=base)
     axis.set_ticks(values, labels)
     axis.minorticks_off()

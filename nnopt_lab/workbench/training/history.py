@@ -26,8 +26,9 @@ class History:
     def __repr__(self) -> str:
         if not self.train_loss:
             return "History(no epoch finished)"
+        epochs = "1 epoch" if len(self.train_loss) == 1 else f"{len(self.train_loss)} epochs"
         return (
-            f"History({len(self.train_loss)} epochs in {sum(self.seconds):.1f} s, training loss "
+            f"History({epochs} in {sum(self.seconds):.1f} s, training loss "
             f"{self.train_loss[-1]:.3f}, validation accuracy {self.validation_accuracy[-1]:.1f} %)"
         )
 

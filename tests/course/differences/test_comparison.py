@@ -51,9 +51,9 @@ T = torch.tensor
         (0.5, 1.5, "3 times too small"),
         (T([1.5, 2.5, 4.5]), T([1.0, 2.0, 4.0]), "Every value is off by 0.5"),
         (T([3, 1, 2]), T([1, 2, 3]), "The right numbers in the wrong order"),
-        (T([1.0, 2.0, 5.0]), T([1.0, 2.0, 0.0]), "1 of 3 values differ; the first at [2]: expected 0, got 5."),
+        (T([1.0, 2.0, 5.0]), T([1.0, 2.0, 0.0]), "1 of 3 values differs; the first at [2]: expected 0, got 5."),
         (T([2.0, 4.0, 5.0]), T([1.0, 2.0, 0.0]), "3 of 3 values differ"),
-        (T([[1, 2], [3, 9]]), T([[1, 2], [3, 4]]), "1 of 4 values differ; the first at [1, 1]"),
+        (T([[1, 2], [3, 9]]), T([[1, 2], [3, 4]]), "1 of 4 values differs; the first at [1, 1]"),
         (T(3.0), T(4.0), "Expected 4, got 3."),
         (T([False, True]), T([True, False]), "The mask is inverted"),
         (T([True, True, True]), T([True, False, False]), "The mask keeps 3 of 3 instead of 1."),
@@ -76,7 +76,7 @@ T = torch.tensor
         (7, 8, "The result is one too small"),
         (T(7), T(8), "The result is one too small"),
         (T([2, 4, 1]), T([1, 3, 0]), "Every value is one too large; the first at [0]: expected 1, got 2."),
-        (T([200_001, 7]), T([200_000, 7]), "1 of 2 values differ"),
+        (T([200_001, 7]), T([200_000, 7]), "1 of 2 values differs"),
     ],
 )
 def test_each_kind_of_difference_is_named(got, wanted, sentence):

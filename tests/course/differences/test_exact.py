@@ -71,7 +71,7 @@ def test_a_tolerance_of_whole_numbers_holds_for_integers_of_any_size():
 def test_integers_that_look_alike_as_doubles_are_shown_with_all_digits():
     got, wanted = T([2**60, 2**60 + 2]), T([2**60, 2**60 + 1])
     assert difference(got, wanted, 0.0) == (
-        f"1 of 2 values differ; the first at [1]: expected {2**60 + 1}, got {2**60 + 2}."
+        f"1 of 2 values differs; the first at [1]: expected {2**60 + 1}, got {2**60 + 2}."
     )
     assert "one too large" in difference(2**60 + 1, 2**60, 0.0)
     assert "In value 1: " in difference([1, 2**60 + 1, 2], [1, 2**60, 2], 0.0)

@@ -61,7 +61,7 @@ def test_a_long_result_is_a_table_of_the_places_that_differ(make):
     wanted = list(range(500))
     shown = shown_side_by_side(make([*wanted[:250], -1, *wanted[251:]]), make(wanted), 0.0)
     assert shown.got == "index\tyours\texpected\n[250]\t-1\t250" and shown.wanted == ""
-    assert shown.summary.endswith("1 of 500 values differ. The largest difference is 251.")
+    assert shown.summary.endswith("1 of 500 values differs. The largest difference is 251.")
     shown = shown_side_by_side(make([-1] * 500), make(wanted), 0.0)
     assert len(shown.got.splitlines()) == 10 and shown.got.endswith("[7]\t-1\t7\n… and 492 more\t\t")
 
@@ -77,7 +77,7 @@ def test_a_tensor_of_many_axes_is_a_table_with_its_shape_above():
     got = wanted.clone()
     got[1, 2, 0, 1] = float("nan")
     shown = shown_side_by_side(got, wanted, 0.0)
-    assert shown.summary == "`float32 [2, 3, 2, 2]`: 1 of 24 values differ."
+    assert shown.summary == "`float32 [2, 3, 2, 2]`: 1 of 24 values differs."
     assert shown.got.splitlines()[1:] == ["[1, 2, 0, 1]\tnan\t0"]
 
 

@@ -38,5 +38,5 @@ class TestPictures:
         for bad in (good.float(), good[0], good[:, :2], good[:0]):
             with pytest.raises(ValueError, match="images is"):
                 plots.pictures(bad)
-        with pytest.raises(ValueError, match="titles has 1"):
+        with pytest.raises(ValueError, match="titles has length 1"):
             plots.pictures(good, ["one"])

@@ -45,7 +45,7 @@ class TestCurves:
     def test_refuses_another_length(self):
         fig, ax = plots.figure()
         plots.finish(fig)
-        with pytest.raises(ValueError, match="series 'a' has 1 values; x has 2"):
+        with pytest.raises(ValueError, match="series 'a' has length 1; x has length 2"):
             plots.curves(ax, [1, 2], {"a": [1]})
 
 
@@ -61,7 +61,7 @@ class TestIntervalLine:
     def test_refuses_another_length(self):
         fig, ax = plots.figure()
         plots.finish(fig)
-        with pytest.raises(ValueError, match="values has 1"):
+        with pytest.raises(ValueError, match="values has length 1"):
             plots.interval_line(ax, [1, 2], [1])
 
 

@@ -151,7 +151,7 @@ class TestLogAxis:
     def test_refuses_other_numbers_of_labels(self):
         fig, ax = plots.figure()
         plots.finish(fig)
-        with pytest.raises(ValueError, match="labels has 1"):
+        with pytest.raises(ValueError, match="labels has length 1"):
             plots.log_axis(ax.xaxis, [1, 2], ["one"])
 
 
