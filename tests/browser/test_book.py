@@ -134,6 +134,18 @@ def test_no_lesson_is_wider_than_a_phone(opened, book):
     assert not wide
 
 
+def test_a_figure_on_a_phone_keeps_a_readable_size_and_scrolls_in_its_frame(opened):
+    sizes = """figures => figures.map(figure => {
+        const frame = figure.parentElement, sign = getComputedStyle(frame, '::after').content;
+        return [figure.clientWidth, frame.clientWidth, frame.scrollWidth, sign];
+    })"""
+    for size, is_phone in ((PHONE, True), (DESK, False)):
+        figures = opened("lessons/09_distillation.html", size).locator(".cell_output img.nnopt-drawn")
+        for width, frame, scrolled, sign in figures.evaluate_all(sizes):
+            assert (width > frame, "more to the right" in sign) == (is_phone, is_phone)
+            assert width >= 500 and scrolled == max(width, frame)
+
+
 def test_a_solution_is_folded_until_it_is_wanted(opened):
     page = opened("lessons/01_pruning.html")
     fold = page.locator("details", has_text="Show the solution").first
