@@ -33,6 +33,24 @@ def test_a_lesson_comes_back_as_it_was(lab, workspace):
     assert not any("<progress" in output.get("data", {}).get("text/html", "") for output in outputs)
 
 
+def test_controls_that_come_back_with_their_kernel_are_no_change(lab, workspace):
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import ipywidgets\nipywidgets.IntSlider()")])
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "slider.ipynb")
+    lesson = lab("slider.ipynb")
+    lesson.run_all()
+    lesson.save()
+    lesson.open("slider.ipynb")
+    lesson.page.locator(".widget-slider").wait_for()
+    lesson.page.wait_for_timeout(1000)
+    assert lesson.page.locator(DIRTY).count() == 0
+    lesson.page.keyboard.press("Escape")
+    lesson.page.keyboard.press("b")
+    lesson.page.locator(DIRTY).wait_for()
+    lesson.save()
+    assert len(nbformat.read(workspace / "slider.ipynb", 4).cells) == 2 and lesson.errors == []
+
+
 def test_a_cell_that_runs_first_in_a_new_kernel_says_what_it_needs_and_a_button_does_it(lab, workspace):
     opened = lab("00_start_here.ipynb")
     page = opened.page

@@ -138,7 +138,7 @@ def test_an_entry_of_the_contents_and_a_reload_lead_to_a_cell_that_was_not_drawn
 
 
 def test_what_is_run_while_the_kernel_starts_waits_for_it(page, server, workspace):
-    write_notebook(workspace / "early.ipynb", ["print(6 * 7)"])
+    write_notebook(workspace / "early.ipynb", ["print('early ' * 3)"])
     held = []
     page.route(
         "**/api/sessions*", lambda route: held.append(route) if route.request.method == "POST" else route.continue_()
@@ -153,7 +153,7 @@ def test_what_is_run_while_the_kernel_starts_waits_for_it(page, server, workspac
     assert held
     for route in held:
         route.continue_()
-    opened.outputs("42").wait_for()
+    opened.outputs("early early").wait_for()
     assert page.locator(".jp-Dialog").count() == 0 and opened.errors == []
 
 

@@ -83,12 +83,18 @@
     await commands.execute('notebook:run-cell');
   };
 
-  // What a kernel tells of its language, such as Python's version, is no change of the learner's.
-  const keepClean = ({ model }) => {
-    const languageTold = ({ key }) => {
-      if (key === 'language_info' && !model.dirty) queueMicrotask(() => (model.dirty = false));
-    };
-    model.metadataChanged.connect((_, change) => languageTold(change));
+  // Until the learner changes something, neither what a kernel tells of its language nor the widgets that it still has
+  // are a change.
+  const keepClean = ({ model, ready }) => {
+    let isChanged = false, isTold = false;
+    model.metadataChanged.connect((_, { key }) => {
+      isTold = key === 'language_info';
+      queueMicrotask(() => (isTold = false));
+    });
+    model.stateChanged.connect((_, { name, newValue }) => {
+      if (name === 'dirty' && newValue && !isChanged) queueMicrotask(() => (model.dirty &&= isChanged));
+    });
+    ready.then(() => model.contentChanged.connect(() => (isChanged ||= !isTold))).catch(() => {});
   };
 
   // After a link to a cell, Shift+Enter runs that cell. JupyterLab itself only scrolls to it.
