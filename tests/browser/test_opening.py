@@ -145,7 +145,7 @@ def test_what_is_run_while_the_kernel_starts_waits_for_it(page, server, workspac
     )
     address, token = server
     opened = LabPage(page, address, token)
-    page.goto(f"{address}/lab/tree/early.ipynb?token={token}")
+    page.goto(f"{address}/lab/tree/early.ipynb?token={token}&reset")  # without the tabs of other tests
     page.wait_for_selector(".jp-Notebook .jp-Cell:visible")
     opened.menu("Run", "Run All Cells")
     page.wait_for_timeout(1000)
