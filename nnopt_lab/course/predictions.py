@@ -90,7 +90,7 @@ def _unmeasured(name: str) -> Card:
     box = _boxes.pop(name, None)
     if box and has_learner():
         box.replace(Note(_("Not measured here.")))
-    return Card(_("Not measured here: {name}", name=translated(name)), "quiet")
+    return Card(_("Not measured here: {name}", name=translated(name)), "neutral")
 
 
 def _measured(name: str, entry: Prediction, numbers: tuple[float, float, float], notes: tuple[str, str]) -> Card:

@@ -283,6 +283,9 @@ def test_a_notebook_that_comes_back_covers_what_waits_for_a_guess_until_that_is_
     hidden = [page.outputs(text).first for text in ("own table", "plot")]
     assert all(output.count() and output.is_hidden() for output in hidden)
     page.restart_kernel()
+    run_cell(page, 1)
+    page.outputs("is not defined yet").wait_for()
+    assert hidden[1].is_hidden(), "an error shows no number"
     run_cell(page, 0)
     page.page.get_by_role("textbox", name="Your guess").fill("3")
     page.page.get_by_role("button", name="Commit my guess").click()

@@ -20,10 +20,19 @@ const wordsIn = ({ outputs }) => {
 
 const isRunning = cell => cell.inputArea?.promptNode?.textContent.includes('*');
 
+// Whether the cell stopped before its measurement: the number is not shown, and was not if it waited before.
+const hasFailed = ({ outputs }) => {
+  for (let n = 0; n < outputs.length; n += 1) {
+    const { data, type } = outputs.get(n);
+    if (type === 'error' || /nnopt-card nnopt-(quiet|bad)/.test(data['text/html'])) return true;
+  }
+  return false;
+};
+
 // What stands in the place of covered outputs, or '' if the cell has no measurement that is still to be shown.
 const wordsOf = cell => {
   const { model } = cell, words = wordsIn(model);
-  if (words || (model.outputs.length && !isRunning(cell))) waited.set(model, words);
+  if (words || (model.outputs.length && !isRunning(cell) && !hasFailed(model))) waited.set(model, words);
   return waited.get(model) ?? model.getMetadata('nnopt_covers') ?? '';
 };
 
