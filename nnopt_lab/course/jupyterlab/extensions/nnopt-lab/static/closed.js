@@ -4,6 +4,7 @@
 import { make } from './strips.js';
 
 const CLOSED = 'nnopt-closed', BUTTON = 'nnopt-code';
+const ASKED = 'nnopt-asked', CLOSED_QUESTION = `.nnopt-asking.${CLOSED}`; // class of the cell above such a question
 const CHECKING = 'nnopt-checking'; // class of a closed check: without a card, it is to be seen only while it is selected
 const TEXT = String.raw`(?:"[^"\n]*"|'[^'\n]*')`, LITERAL = String.raw`(?:None|${TEXT}|[-+]?[\d._]+(?:[eE][-+]?\d+)?)`;
 const QUESTION = new RegExp(String.raw`^\s*(?:\w+\s*=\s*${LITERAL}\s*)?question\(\s*${TEXT}\s*(?:,\s*(?:\w+|${LITERAL})\s*)?\)\s*$`);
@@ -12,8 +13,15 @@ const CHECK = new RegExp(String.raw`^\s*check\(\s*${TEXT}\s*,\s*\w+\s*,?\s*\)\s*
 
 const buttons = new WeakMap(); // by the cell whose code they open and close
 
+// The text above a question has its class, because a style sheet that looks at the next cell (`:has(+ …)`) makes the
+// browser compute all cells' styles anew for each cell that it draws.
+export const joinText = node => {
+  node?.classList.toggle(ASKED, Boolean(node.nextElementSibling?.matches(CLOSED_QUESTION)));
+};
+
 const show = (cell, isClosed) => {
   cell.node.classList.toggle(CLOSED, isClosed);
+  joinText(cell.node.previousElementSibling);
   const button = buttons.get(cell);
   if (button) button.ariaExpanded = String(!isClosed);
 };

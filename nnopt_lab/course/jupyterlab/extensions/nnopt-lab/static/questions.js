@@ -2,7 +2,7 @@
 // what graders read and `nnopt update` keeps, and runs the cell.
 
 import { givenAnswer, isNumber, plainNumber, withAnswer } from './answers.js';
-import { closeCode, codeButton } from './closed.js';
+import { closeCode, codeButton, joinText } from './closed.js';
 import { codeCells, make, makeButton, runCells, stripOf } from './strips.js';
 
 const OPTIONS = 'nnopt-options', WORDED = 'nnopt-worded'; // class of a question's buttons, and once they have texts
@@ -77,4 +77,5 @@ export const offerAnswers = app => {
     showTexts(panel.content, cell);
     showGiven(strip, givenAnswer(cell.model.sharedModel.getSource(), idOf(cell)));
   }
+  document.querySelectorAll('.jp-Notebook .jp-Cell').forEach(joinText); // cells may have moved
 };
