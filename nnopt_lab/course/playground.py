@@ -86,6 +86,7 @@ class Playground(widgets.VBox):
         self._text.add_class("nnopt-text")
         self._picture.add_class("nnopt-figure")
         self._settings = widgets.HTML(layout={"display": "none"})  # seen only in a saved notebook
+        self._settings.add_class("nnopt-settings")
         self._goals = widgets.HTML(layout={} if goals else {"display": "none"})
         self._goals.add_class("nnopt-goals")
         for part in (self._goals, self._settings, self._text, self._picture):
@@ -179,8 +180,10 @@ class Playground(widgets.VBox):
         """The widget, and for pages that show no widgets its settings, its text and its figure with a description."""
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle and self.figure is not None:  # cropped, since it is stored in the notebook
-            parts = (self._settings.value, self._text.value, plots.img(self.figure), self._goals.value)
-            bundle = {**bundle, "text/html": "".join(f"<div>{part}</div>" for part in parts if part)}
+            parts = {"settings": self._settings.value, "text": self._text.value, "figure": plots.img(self.figure)}
+            parts["goals"] = self._goals.value
+            shown = (f'<div class="nnopt-{name}">{part}</div>' for name, part in parts.items() if part)
+            bundle = {**bundle, "text/html": "".join(shown)}
         return bundle
 
     def __repr__(self) -> str:

@@ -5,6 +5,7 @@ second form, in HTML or as a picture, the notebook is saved with that form alone
 call `before_save`. Other widgets are saved with their state, as long as it is known.
 """
 
+import html
 import re
 from collections.abc import Iterator
 
@@ -68,7 +69,13 @@ def _has_second_form(data: dict) -> bool:
 
 def _values(states: list[dict]) -> str:
     values = (re.sub("<style>.*?</style>", "", state.get("value", "")) for state in states)
-    return "".join(f"<div>{value}</div>" for value in values if value)
+    return "".join(f"<div{_named(state)}>{value}</div>" for state, value in zip(states, values, strict=True) if value)
+
+
+def _named(state: dict) -> str:
+    """The attribute with the classes for the look of a part."""
+    names = " ".join(name for name in state["_dom_classes"] if name != CURRENT)
+    return f' class="{html.escape(names)}"' if names else ""
 
 
 def _family(model_id: str, states: dict) -> dict[str, None]:

@@ -159,7 +159,7 @@ def test_a_page_without_widgets_shows_the_settings_the_text_and_the_picture(coun
     playground, slider, _ = counting
     slider.value = 5
     shown = playground._repr_mimebundle_()
-    settings, text, picture = re.findall("<div>(.*?)</div>", shown["text/html"], re.DOTALL)
+    settings, text, picture = re.findall('<div class="[^"]+">(.*?)</div>', shown["text/html"], re.DOTALL)
     assert settings == "size: 5 <em>(run this cell to move the controls)</em>" and text == "<b>5</b> points"
     assert picture == plots.img(playground.figure) and 'alt="5 points.' in picture
     assert "application/vnd.jupyter.widget-view+json" in shown and shown["text/plain"] == repr(playground)

@@ -30,7 +30,7 @@ def learning_rate_playground() -> Playground:
         rates, losses = descent(schedule, peak, steps, momentum)
         constant = descent("constant", peak, steps, momentum)[1]
         limit = (1 + momentum) * LIMIT
-        fig, (above, below) = plots.figure(nrows=2, sharex=True, figsize=(8, 4.4))
+        fig, (above, below) = plots.figure(nrows=2, sharex=True, figsize=(8, 3.7))
         with plots.style():
             above.plot(rates, color=plots.BLUE)
             above.axhline(limit, color=plots.REFERENCE, linestyle="--", label="beyond this a constant rate diverges")
