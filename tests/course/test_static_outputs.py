@@ -72,6 +72,13 @@ def test_widgets_that_are_marked_as_current_replace_the_outputs_own_html():
     assert data_of(saved) == [{"text/plain": "A <playground>", "text/html": "<div>card</div>"}]
 
 
+def test_a_part_keeps_the_class_of_its_look():
+    states = {"b": box("x"), "x": html_model("a goal", "nnopt-goals", CURRENT)}
+    saved = notebook([view("b", **{"text/html": "first"})], states)
+    before_save({"type": "notebook", "content": saved}, path="x")
+    assert data_of(saved)[0]["text/html"] == '<div class="nnopt-goals">a goal</div>'
+
+
 def test_a_playground_that_nobody_moved_is_built_with_its_first_figure():
     built = notebook([view("p", **{"image/png": "first"})], PLAYGROUND)
     make_static(built)

@@ -7,7 +7,7 @@ from nnopt_lab.lessons.start_here.buggy_program import BUGS, NUMBERS, code
 from nnopt_lab.workbench.language import _, counted, spoken
 
 _ROW = "padding:1px 4px"
-_NOTE = "padding:0 0 2px 4em"  # below the code's first letter, in every line
+_NOTE = "padding:0 0 2px 4em;text-wrap:wrap"  # below the code's first letter, in every line
 
 
 def found(marked: set[int]) -> dict[int, int]:
@@ -49,7 +49,7 @@ def _listed(bugs: list[int]) -> str:
 def _row(line: int, mood: str, text: str) -> str:
     tint = f";background:{ACCENTS[mood]}{TINT}" if mood else ""
     mark = badge(mood) if mood else '<span style="display:inline-block;width:1.5em"></span> '
-    style = "white-space:pre;background:none;color:inherit;font-size:90%"
+    style = "padding:0;white-space:pre;background:none;color:inherit;font-size:90%"
     written = f'<code style="{style}">{line:2}  {html.escape(code(line))}</code>'
     below = f'<div style="{_NOTE}">{inline(text)}</div>' if text else ""
     return f'<div style="{_ROW}{tint}"><span style="white-space:nowrap">{mark}{written}</span>{below}</div>'

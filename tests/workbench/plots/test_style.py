@@ -273,4 +273,5 @@ def test_a_legend_instead_of_a_title_has_the_size_of_its_neighbours_title(inside
         left.set_title("left")
         right.plot([1, 2], label="a line")
         plots.legend(right, title="right")
+    plots.finish(fig)
     assert right.get_legend().get_title().get_fontsize() == left.title.get_fontsize()
