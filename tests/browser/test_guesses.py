@@ -52,6 +52,11 @@ def test_a_guess_is_changed_until_it_is_measured_and_comes_back_with_the_noteboo
     assert page.errors == []
 
 
+def middle(part) -> float:
+    box = part.bounding_box()
+    return box["y"] + box["height"] / 2
+
+
 def test_a_guess_needs_no_code_and_its_title_is_that_of_its_form(lab, workspace):
     (workspace / FILE).unlink(missing_ok=True)
 
@@ -73,6 +78,8 @@ def test_a_guess_needs_no_code_and_its_title_is_that_of_its_form(lab, workspace)
     page.page.wait_for_function("document.activeElement?.matches('.nnopt-box input')")
     assert alone.get_by_text("Predict: alone").locator("visible=true").count() == 1
     assert alone.get_by_role("button", name="Make your guess").is_hidden()
+    code, title = alone.get_by_role("button", name="Code"), alone.get_by_text("Predict: alone").locator("visible=true")
+    assert middle(code) == pytest.approx(middle(title), abs=1.5), "on one line"
     page.page.keyboard.type("2")
     page.page.keyboard.press("Enter")
     alone.get_by_text("2×. Now measure.").first.wait_for()
