@@ -133,3 +133,46 @@ def test_the_contents_mark_a_cell_with_an_error_but_none_with_a_card_that_explai
     marked = opened.page.locator(".jp-tocItem-content[data-running='-0.5']")
     marked.wait_for()
     assert marked.all_inner_texts() == ["Failed"]
+
+
+PROSE = "\n\n".join("Prose." for _ in range(40))
+
+
+def test_a_notebook_is_opened_again_at_its_end_which_is_at_the_bottom_of_the_page(lab, workspace):
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(PROSE), nbformat.v4.new_code_cell("1 + 1")])
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "ends.ipynb")
+    page = lab("ends.ipynb")
+    page.page.locator(".jp-CodeCell .cm-content").click()
+    page.page.keyboard.press("Shift+Enter")  # adds a cell, which is not saved
+    page.page.locator(".jp-CodeCell").nth(1).wait_for()
+    page.page.on("dialog", lambda dialog: dialog.accept())
+    page.open("ends.ipynb")
+    end = page.page.locator(".jp-CodeCell.jp-mod-active")
+    end.wait_for()
+    page.page.wait_for_timeout(1500)
+    space = "cell => cell.closest('.jp-Notebook').getBoundingClientRect().bottom - cell.getBoundingClientRect().bottom"
+    assert -1 <= end.evaluate(space) < 60
+    assert page.page.locator("#jp-main-statusbar").get_by_text("Mode: Command").is_visible() and page.errors == []
+
+
+WIDGET = "import ipywidgets\nipywidgets.IntSlider()"
+
+
+def test_an_untouched_notebook_whose_widgets_come_back_has_no_changes_but_a_cell_is_one(lab, workspace):
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(WIDGET)])
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, workspace / "widgets.ipynb")
+    page = lab("widgets.ipynb")
+    page.page.locator(".jp-CodeCell .cm-content").click()
+    page.page.keyboard.press("Control+Enter")
+    page.page.locator(".widget-slider").wait_for()
+    page.save()
+    page.open("widgets.ipynb")
+    page.page.locator(".widget-slider").wait_for()
+    page.page.wait_for_timeout(2000)
+    assert page.page.locator(DIRTY).count() == 0
+    page.page.keyboard.press("Escape")
+    page.page.keyboard.press("b")
+    page.page.locator(DIRTY).wait_for()
+    assert page.errors == []

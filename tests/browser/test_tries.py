@@ -268,3 +268,38 @@ def test_the_failing_call_is_copied_by_a_quiet_button(lesson):
     copied = page.page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith("conv_parameters(in_channels=") and copied in card.inner_text()
     assert eval(copied, {"conv_parameters": EXERCISE.reference}) > 0
+
+
+def test_a_verdict_is_grey_while_other_code_has_run_than_was_checked(lesson):
+    page = lesson(HEAD + "return 0")
+    run_first_cell(page)
+    page.page.get_by_role("button", name="Check", exact=True).click()
+    page.outputs("not yet (0 of 1 point)").wait_for()
+    page.wait_until_idle()
+    grey, code = page.page.locator(".nnopt-earlier"), page.page.locator(".jp-CodeCell .cm-content")
+    code.nth(1).click()
+    page.page.keyboard.press("Control+Enter")
+    page.wait_until_idle()
+    assert grey.count() == 0, "the same code"
+    code.nth(1).click()
+    page.page.keyboard.press("Control+a")
+    page.page.keyboard.insert_text(RIGHT)
+    page.page.keyboard.press("Shift+Enter")
+    grey.locator(".nnopt-help.nnopt-bad").wait_for()
+    page.page.keyboard.press("Shift+Enter")
+    page.page.locator(".nnopt-good").first.wait_for()
+    grey.wait_for(state="detached")
+    assert page.errors == []
+
+
+def test_the_page_scrolls_only_as_far_as_the_card_needs(lesson):
+    page = lesson(HEAD + "\n    ".join(f"x{n} = {n}" for n in range(20)) + "\n    return 0")
+    run_first_cell(page)
+    button = page.page.get_by_role("button", name="Check", exact=True)
+    button.evaluate("button => button.scrollIntoView({ block: 'end' })")
+    button.click()
+    card = page.page.locator(".jp-CodeCell .nnopt-bad").first
+    card.wait_for()
+    page.page.wait_for_timeout(1000)
+    space = "card => card.closest('.jp-Notebook').getBoundingClientRect().bottom - card.getBoundingClientRect().bottom"
+    assert -1 <= card.evaluate(space) < 60

@@ -66,6 +66,23 @@ export const bringToCell = async (content, cell, block, part = () => cell.node) 
   }
 };
 
+// A tab behind others has no heights yet.
+export const shown = ({ node }) => new Promise(resolve => {
+  const observer = new IntersectionObserver(entries => {
+    if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+    observer.disconnect();
+    resolve();
+  });
+  observer.observe(node);
+});
+
+// A page that ends above the window's bottom is mostly white: the notebook's end comes down to it.
+export const fillPage = ({ outerNode, widgets }) => {
+  const { node } = widgets.at(-1);
+  const space = outerNode.getBoundingClientRect().bottom - node.getBoundingClientRect().bottom;
+  if (node.isConnected && space > 0) outerNode.scrollBy(0, -space);
+};
+
 const follow = async (content, title) => {
   await settled(); // JupyterLab has chosen the cell
   const cell = content.activeCell;

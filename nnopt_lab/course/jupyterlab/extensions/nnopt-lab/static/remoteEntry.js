@@ -4,8 +4,8 @@
   const START_PAGE = 'course.md', START_TITLE = 'NNOpt Lab';
   const SECONDS = 2;
   const PARTS = [
-    'answers', 'closed', 'contents', 'copies', 'covers', 'ended', 'figures', 'focus', 'folds', 'guesses', 'kernels',
-    'outdated', 'questions', 'renewing', 'saving', 'strips', 'tasks', 'tries', 'units', 'verdicts'
+    'answers', 'closed', 'contents', 'copies', 'covers', 'earlier', 'ended', 'figures', 'focus', 'folds',
+    'guesses', 'kernels', 'outdated', 'questions', 'renewing', 'saving', 'strips', 'tasks', 'tries', 'units', 'verdicts'
   ];
   const STYLE = new URL('course.css', HERE);
 
@@ -120,6 +120,17 @@
     cell.node.querySelector('.nnopt-task')?.scrollIntoView();
   };
 
+  // A cell that was added at the end, as Shift+Enter does, may not be in the file: its place leads to the end, too.
+  const lastPlace = ({ widgets }, key) => {
+    const [id, place] = (localStorage.getItem(key) ?? '').split(' ');
+    const found = widgets.findIndex(({ model }) => model.id === id);
+    return found < 0 && place ? Math.min(Number(place), widgets.length - 1) : found;
+  };
+
+  const notePlaces = (content, key) => content.activeCellChanged.connect((_, cell) => {
+    if (cell) localStorage.setItem(key, `${cell.model.id} ${content.activeCellIndex}`);
+  });
+
   // A notebook opens where the learner was, unless a link says where.
   const returnToPlace = async (panel, context, parts) => {
     const key = `nnopt-lab:place:${context.path}`;
@@ -136,11 +147,12 @@
     };
     await Promise.all([context.ready, panel.revealed]);
     const { content } = panel;
-    const place = content.widgets.findIndex(cell => cell.model.id === localStorage.getItem(key));
-    const returns = place > 0 && !link;
-    if (returns) content.activeCellIndex = place;
-    content.activeCellChanged.connect((_, cell) => cell && localStorage.setItem(key, cell.model.id));
+    const place = lastPlace(content, key), returns = place > 0 && !link;
+    if (returns) Object.assign(content, { activeCellIndex: place, mode: 'command' });
+    notePlaces(content, key);
+    await parts.shown(panel);
     if (returns) await parts.bringToCell(content, content.widgets[place], 'center');
+    if (returns && content.activeCellIndex === place) parts.fillPage(content);
     if (returns && link) panel.setFragment(link); // it was followed meanwhile
   };
 
@@ -218,6 +230,7 @@
     together.runOnceStarted(notebooks.NotebookActions);
     together.begin(notebooks.NotebookActions);
     together.keepCardsInSight(notebooks.NotebookActions);
+    together.greyEarlier(notebooks.NotebookActions);
     together.hideExplainedErrors(notebooks.NotebookActions); // before a notebook's contents listen
     const found = plugin(together, notebooks.NotebookActions);
     return () => ({ __esModule: true, default: found });

@@ -1,8 +1,9 @@
 // A button under the cell of an exercise: it runs the cell and then its check, so that a try is one press.
 
 import { closeCode, codeButton } from './closed.js';
+import { noteChecked } from './earlier.js';
 import { buttonOf, codeCells, makeButton, runCells, stripOf } from './strips.js';
-import { showVerdict } from './verdicts.js';
+import { scrollBack, showVerdict } from './verdicts.js';
 
 export const COMMAND = 'nnopt-lab:check';
 
@@ -40,11 +41,13 @@ const tryOnce = async (panel, cell) => {
   const check = checkOf(panel.content, cell);
   if (running.has(cell)) return;
   running.add(cell);
-  const end = showRunning(panel, cell);
+  const end = showRunning(panel, cell), { top } = cell.node.getBoundingClientRect();
   await runCells(panel, check ? [cell, check] : [cell]);
   end();
   running.delete(cell);
-  if (check) showVerdict(panel.content, check);
+  if (!check) return;
+  await showVerdict(panel.content, check);
+  scrollBack(panel.content, check, cell, top);
 };
 
 const parts = (panel, cell, { button, tip }) => {
@@ -70,6 +73,7 @@ const closeCheck = (notebook, cell, strip) => {
   const check = checkOf(notebook, cell), words = check && codeWords(notebook);
   if (!words) return;
   closed.set(strip, check);
+  noteChecked(check, cell);
   strip.querySelector('.nnopt-code')?.remove();
   strip.append(codeButton(check, words.code, words.tip));
   closeCode(check);

@@ -15,10 +15,21 @@ const bringIntoView = (notebook, cell) => {
 
 export const settled = () => new Promise(resolve => setTimeout(resolve, SETTLES));
 
+// JupyterLab scrolls further than a card needs, so only to a cell that it has not drawn yet.
 export const showVerdict = async (notebook, cell) => {
-  await notebook.scrollToItem(notebook.widgets.indexOf(cell), 'auto').catch(() => {}); // it may not be drawn yet
+  if (!cell.node.isConnected) await notebook.scrollToItem(notebook.widgets.indexOf(cell), 'auto').catch(() => {});
   await settled();
   bringIntoView(notebook, cell);
+};
+
+// While cells run, JupyterLab may scroll further than their card needs: the page goes back as far as the card stays in
+// sight, and at most to where an element above it was.
+export const scrollBack = ({ outerNode }, check, { node }, top) => {
+  const card = check.node.querySelector(CARD);
+  if (!card) return;
+  const space = outerNode.getBoundingClientRect().bottom - card.getBoundingClientRect().bottom;
+  const back = Math.min(space, top - node.getBoundingClientRect().top);
+  if (back > 0) outerNode.scrollBy(0, -back);
 };
 
 const offered = new WeakSet(); // cells with a form that has had the focus: it must not take the focus again and again
