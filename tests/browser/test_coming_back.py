@@ -154,25 +154,3 @@ def test_a_notebook_is_opened_again_at_its_end_which_is_at_the_bottom_of_the_pag
     space = "cell => cell.closest('.jp-Notebook').getBoundingClientRect().bottom - cell.getBoundingClientRect().bottom"
     assert -1 <= end.evaluate(space) < 60
     assert page.page.locator("#jp-main-statusbar").get_by_text("Mode: Command").is_visible() and page.errors == []
-
-
-WIDGET = "import ipywidgets\nipywidgets.IntSlider()"
-
-
-def test_an_untouched_notebook_whose_widgets_come_back_has_no_changes_but_a_cell_is_one(lab, workspace):
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(WIDGET)])
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "widgets.ipynb")
-    page = lab("widgets.ipynb")
-    page.page.locator(".jp-CodeCell .cm-content").click()
-    page.page.keyboard.press("Control+Enter")
-    page.page.locator(".widget-slider").wait_for()
-    page.save()
-    page.open("widgets.ipynb")
-    page.page.locator(".widget-slider").wait_for()
-    page.page.wait_for_timeout(2000)
-    assert page.page.locator(DIRTY).count() == 0
-    page.page.keyboard.press("Escape")
-    page.page.keyboard.press("b")
-    page.page.locator(DIRTY).wait_for()
-    assert page.errors == []
