@@ -696,7 +696,7 @@ class TestCompare:
         assert "557 nonzero" in page
         assert page.count('scope="col"') == 7 and page.count('scope="row"') == 3
         assert all(cell.count("<br>") < 2 for cell in re.split("<t[dh]", page))
-        assert page.count("95 % interval") == text.count("95 % interval") == 1
+        assert page.count("95\u00a0% interval") == text.count("95 % interval") == 1
 
     def test_plot(self, comparison):
         assert [ax.get_title() for ax in comparison.plot().axes] == [
