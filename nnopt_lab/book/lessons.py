@@ -12,7 +12,7 @@ from nnopt_lab.course.static_outputs import VIEW, make_static
 DOCUMENTED = ("nnopt_lab.techniques", "nnopt_lab.workbench")  # packages whose modules have a page
 PERSONAL = ("ledger()", "progress()")  # cells that show a learner's own guesses and points
 IN_THE_BOOK = {  # a reader runs no cell
-    "Measured without a guess.": "In the notebook, you guess here.",
+    "Run this cell to guess.": "In the notebook, you guess here.",
     "(run this cell to move the controls)": "(the notebook has controls)",
 }
 
