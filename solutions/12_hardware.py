@@ -1264,7 +1264,7 @@ plots.finish(
 NOTES = {
     (True,): "",
     (False,): "\nwithout OpenVINO",
-    (True, False): "\nwith or without OpenVINO",
+    (True, False): "",
 }
 alike = {}  # ladders with the same rungs are shown once
 for (size, extra), names in ladders.items():
@@ -1279,7 +1279,7 @@ for (size, *names), extras in alike.items():
             lost[name],
         )
         speeds = measure.times_as_fast(step), measure.times_as_fast(whole)
-        rungs.append([batches, name, *speeds, measure.with_interval(change, "+.2f")])
+        rungs.append([batches, name, *speeds, measure.with_interval(change, "+.1f")])
 same_net = max(
     gain(name, 256, among=laddered).median
     for name in ladders[256, False]
