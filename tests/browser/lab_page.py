@@ -89,7 +89,7 @@ class LabPage:
         return self._ask("sessions")
 
     def wait_until_idle(self, seconds: int = SECONDS) -> None:
-        """Wait until no cell of the open notebook waits, and no kernel of the server is busy.
+        """Wait until no cell of the open notebook waits, and no kernel that a page listens to is busy.
 
         Raises:
             TimeoutError: one still is after `seconds`.
@@ -102,7 +102,7 @@ class LabPage:
             if self.page.locator(".jp-Notebook-ExecutionIndicator:visible:not([data-status=idle])").count():
                 idle = 0
                 continue
-            states = [kernel["execution_state"] for kernel in self._ask("kernels")]
+            states = [kernel["execution_state"] for kernel in self._ask("kernels") if kernel["connections"]]
             idle = idle + 1 if states and set(states) == {"idle"} else 0
 
     def _ask(self, what: str) -> list:
