@@ -5,6 +5,7 @@ import nbformat
 from nnopt_lab.course import record
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.static_outputs import VIEW
+from tests.browser.lab_page import write_notebook
 
 LESSON = "01_pruning.ipynb"
 ERROR = "Error displaying widget"
@@ -34,9 +35,7 @@ def test_a_lesson_comes_back_as_it_was(lab, workspace):
 
 
 def test_controls_that_come_back_with_their_kernel_are_no_change(lab, workspace):
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import ipywidgets\nipywidgets.IntSlider()")])
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "slider.ipynb")
+    write_notebook(workspace / "slider.ipynb", ["import ipywidgets\nipywidgets.IntSlider()"])
     lesson = lab("slider.ipynb")
     lesson.run_all()
     lesson.save()
@@ -69,9 +68,7 @@ def test_a_cell_that_runs_first_in_a_new_kernel_says_what_it_needs_and_a_button_
 
 def test_a_cell_in_a_new_kernel_can_run_only_what_it_needs(lab, workspace, tmp_path):
     sources = ("import math", "print('long training')", "radius = 2", "print(math.pi * radius)")
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / f"{tmp_path.name}.ipynb")
+    write_notebook(workspace / f"{tmp_path.name}.ipynb", sources)
     opened = lab(f"{tmp_path.name}.ipynb")
     opened.page.locator(".jp-CodeCell .cm-content").last.click()
     opened.page.keyboard.press("Control+Enter")

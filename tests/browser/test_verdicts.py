@@ -6,6 +6,7 @@ import pytest
 from nnopt_lab.course.builder import to_notebook
 from nnopt_lab.course.record import FILE
 from nnopt_lab.workbench.paths import root
+from tests.browser.lab_page import write_notebook
 
 LESSONS = ("12_hardware", "10_parallelism", "02_convolutions")
 INSIDE = """
@@ -63,9 +64,7 @@ def test_a_note_about_the_librarys_function_goes_once_the_answer_has_passed(lab,
         'check("pruning.levels", next(answers))',
         'levels = yours_or_ours("pruning.levels")',
     ]
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "outdated.ipynb")
+    write_notebook(workspace / "outdated.ipynb", sources)
     page = lab("outdated.ipynb")
     page.run_all()
     note = page.page.locator(".nnopt-note")
@@ -139,9 +138,7 @@ def test_a_first_run_from_top_to_bottom_offers_to_run_nothing_again(lab, workspa
         'levels = yours_or_ours("pruning.levels")',
         'print("in", levels.__module__)',
     ]
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "first_run.ipynb")
+    write_notebook(workspace / "first_run.ipynb", sources)
     page = lab("first_run.ipynb")
     page.run_all()
     check = page.page.locator(".jp-CodeCell").nth(1)

@@ -3,6 +3,8 @@
 // line, without the labels of their folds. Only classes of cells change: nothing of it is saved. A learner's notebook that
 // comes back still waits, though its card says that its cell must run again; in a solved one, nothing has ever waited.
 
+import { outputsOf } from './strips.js';
+
 const VIEW = 'application/vnd.jupyter.widget-view+json';
 const WAITING = 'nnopt-waiting', COVERED = 'nnopt-covered', TOLD = 'nnopt-told', JOINED = 'nnopt-joined'; // of cells
 const HEADING = /^#{1,6} /m, REVEALS = /\breveal\(/, ITEM = /^\s*(?:[-*+]|\d+\.) /;
@@ -10,24 +12,13 @@ const EXPLAINS = /^(What to see|看什么)/; // a text about the figure above it
 
 const waited = new WeakMap(); // the words of a cell that waited, or '' if it showed, kept while it has no outputs
 
-const wordsIn = ({ outputs }) => {
-  for (let n = 0; n < outputs.length; n += 1) {
-    const { metadata } = outputs.get(n);
-    if (metadata?.nnopt_covers) return metadata.nnopt_covers;
-  }
-  return '';
-};
+const wordsIn = model => outputsOf(model).map(({ metadata }) => metadata?.nnopt_covers).find(Boolean) ?? '';
 
 const isRunning = cell => cell.inputArea?.promptNode?.textContent.includes('*');
 
 // Whether the cell stopped before its measurement: the number is not shown, and was not if it waited before.
-const hasFailed = ({ outputs }) => {
-  for (let n = 0; n < outputs.length; n += 1) {
-    const { data, type } = outputs.get(n);
-    if (type === 'error' || /nnopt-card nnopt-(quiet|bad)/.test(data['text/html'])) return true;
-  }
-  return false;
-};
+const hasFailed = model => outputsOf(model).some(({ data, type }) =>
+  type === 'error' || /nnopt-card nnopt-(quiet|bad)/.test(data['text/html']));
 
 // What stands in the place of covered outputs, or '' if the cell has no measurement that is still to be shown.
 const wordsOf = cell => {
@@ -43,13 +34,8 @@ const isFolded = ({ inputHidden, model }) => Boolean(inputHidden || model.getMet
 const isCard = data => Boolean(data[VIEW]) || String(data['text/html'] ?? '').includes('role="note"');
 
 // Whether the style sheet hides an output of a cell that waits, or of one that is covered.
-const hasHidden = ({ outputs }, waits) => {
-  for (let n = 0; n < outputs.length; n += 1) {
-    const { data, type } = outputs.get(n);
-    if (type !== 'error' && !(waits && isCard(data))) return true;
-  }
-  return false;
-};
+const hasHidden = (model, waits) => outputsOf(model).some(({ data, type }) =>
+  type !== 'error' && !(waits && isCard(data)));
 
 // The words of waiting_reveal.py: for one result, and, of a cell that has run, for several.
 const worded = (words, count) => {

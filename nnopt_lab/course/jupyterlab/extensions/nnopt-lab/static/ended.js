@@ -1,13 +1,12 @@
 // The forms, hints and controls of a kernel that has ended, or started anew, do nothing any more. Until their cell runs
 // again, they make way for what a saved notebook shows in their place.
 
+import { outputsOf } from './strips.js';
+
 const VIEW = 'application/vnd.jupyter.widget-view+json', ENDED = 'nnopt-ended';
 const ENDS = ['restarting', 'autorestarting', 'terminating', 'dead'];
 
-const hasWidget = ({ outputs }) => {
-  for (let n = 0; n < outputs.length; n += 1) if (outputs.get(n).data?.[VIEW]) return true;
-  return false;
-};
+const hasWidget = model => outputsOf(model).some(({ data }) => data?.[VIEW]);
 
 const end = cell => {
   const { classList } = cell.node, { outputs } = cell.model;

@@ -1,15 +1,12 @@
 // Once an answer has passed, a note below that the library's function is used contradicts its card: it is hidden, until its
 // cell runs again. Only a class of its cell changes: nothing of it is saved.
 
+import { outputsOf } from './strips.js';
+
 const OUTDATED = 'nnopt-outdated'; // class of a cell
 const CHECKS = /\bcheck\(\s*["']([^"']+)["']/, BINDS = /\byours_or_ours\(\s*["']([^"']+)["']/g;
 
-const hasPassed = ({ outputs }) => {
-  for (let n = 0; n < outputs.length; n += 1) {
-    if (String(outputs.get(n).data?.['text/html'] ?? '').includes('nnopt-good')) return true;
-  }
-  return false;
-};
+const hasPassed = model => outputsOf(model).some(({ data }) => String(data?.['text/html'] ?? '').includes('nnopt-good'));
 
 const markCells = cells => {
   const passed = new Set();

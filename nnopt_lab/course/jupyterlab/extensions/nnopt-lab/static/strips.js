@@ -54,6 +54,8 @@ export const passShortcuts = ({ commands }) => {
   window.addEventListener('keydown', pass, true);
 };
 
+export const outputsOf = ({ outputs }) => Array.from({ length: outputs.length }, (_, place) => outputs.get(place));
+
 // The code cells of the open notebooks, each as (panel, cell).
 export function* codeCells(app) {
   for (const panel of app.shell.widgets('main')) {
