@@ -1012,15 +1012,16 @@ before, after = (
     training.evaluate(model.to(memory_format=torch.channels_last), some, pictures)
     for model in (nhwc, halved)
 )
-lost_2_4 = measure.proportion_difference(before.correct, after.correct)
-print(f"points gained or lost: {lost_2_4}")
+change_2_4 = measure.proportion_difference(before.correct, after.correct)
+signed = measure.with_interval(change_2_4, "+.2f")
+print(f"change in accuracy: {signed} points, with a 95 % interval")
 
 # %%
 # Claims: 2:4 without retraining
 claim(
     "Zeroing half of the first linear layer's weights costs less than 2 points of "
     "accuracy, without retraining.",
-    lost_2_4.low > -2,
+    change_2_4.low > -2,
 )
 
 # %% [markdown]
@@ -1286,9 +1287,7 @@ same_net = max(
     if name != SMALL_NET
 )
 heads = ["", "rung", "over the rung before", "over the first", "accuracy, points"]
-display(
-    Table(rungs, heads, "Times as fast, and points gained or lost (95 % intervals)")
-)
+display(Table(rungs, heads, "Times as fast, and change in accuracy (95 % intervals)"))
 
 # %%
 # Claims: the top of the ladder
@@ -1403,10 +1402,11 @@ plots.finish(
 
 # %% tags=["fold"]
 # Numbers: where the ladder was recorded, and the change in accuracy
-lost = measure.mean_difference(first["test"], kept[-1]["test"])
+change = measure.mean_difference(first["test"], kept[-1]["test"])
 print(f"recorded on: {ladder['machine']}, {ladder['cores']} cores")
 print(f"target: {ladder['target']} % validation accuracy")
-print(f"test accuracy, last rung minus loop, points: {lost}")
+signed = measure.with_interval(change, "+.2f")
+print(f"change in test accuracy, loop to last rung: {signed} points")
 
 # %% tags=["fold"]
 # Claims: the training ladder
@@ -1423,7 +1423,7 @@ claim(
 claim(
     "On the test pictures, three seeds show no loss: the interval of the difference "
     "reaches above zero.",
-    lost.high > 0,
+    change.high > 0,
 )
 
 # %% [markdown]

@@ -9,6 +9,7 @@ from nnopt_lab.workbench.plots.colors import BLUE, GREEN, INK, ORANGE
 
 _COLORS = {nn.Conv2d: BLUE, nn.Linear: GREEN, nn.MaxPool2d: ORANGE, nn.AvgPool2d: ORANGE}
 _MOST = 12  # blocks that fit beside each other
+_LONGEST = 16  # letters of a line that does not touch its neighbours'
 
 
 def network(model: nn.Module, example: Tensor) -> Drawing:
@@ -56,8 +57,9 @@ def _drawn(blocks: list[tuple[str, str, tuple[int, ...], str]]) -> Drawing:
         if i:
             drawing.arrow((x - step + last / 2 + 6, middle), (x - wide / 2 - 5, middle))
         last = wide
-        broken = weights.replace(" ", "\n", 1)  # on one line, long numbers would touch their neighbours'
-        lines = f"*{_shape(shape)}\n{name}\n{broken}".rstrip("\n")
+        if len(weights) > _LONGEST:
+            weights = weights.replace(" ", "\n", 1)
+        lines = f"*{_shape(shape)}\n{name}\n{weights}".rstrip("\n")
         drawing.text(x, 195 + 8.7 * lines.count("\n"), lines, size=12)
     return drawing
 
