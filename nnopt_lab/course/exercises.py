@@ -209,15 +209,20 @@ def declare(item: Exercise | Question) -> None:
 
 
 def exercises(lesson: str | None = None) -> dict[str, Exercise]:
-    """The declared exercises by id, of one lesson or of all."""
-    _load_declared()
-    return {id: e for id, e in _exercises.items() if lesson in (None, e.lesson)}
+    """The declared exercises by id, of one lesson or of all, in the course's order."""
+    return _in_order(_exercises, lesson)
 
 
 def questions(lesson: str | None = None) -> dict[str, Question]:
-    """The declared questions by id, of one lesson or of all."""
+    """The declared questions by id, of one lesson or of all, in the course's order."""
+    return _in_order(_questions, lesson)
+
+
+def _in_order(declared: dict, lesson: str | None) -> dict:
     _load_declared()
-    return {id: q for id, q in _questions.items() if lesson in (None, q.lesson)}
+    # A lesson that was imported before all were loaded, as a notebook's own is, has declared its items first.
+    found = sorted(declared.items(), key=lambda named: named[1].lesson)
+    return {id: item for id, item in found if lesson in (None, item.lesson)}
 
 
 def cell_id(kind: str, id: str) -> str:

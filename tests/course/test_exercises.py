@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from nnopt_lab.course import exercises as declarations
 from nnopt_lab.course.exercises import (
     Exercise,
     Question,
@@ -51,6 +52,16 @@ def test_a_decorated_reference_is_a_whole_declaration(lesson_package):
     assert (found.name, found.arguments) == ("double", ("x", "y"))
     assert [(w.sentence, w.function(3, 4)) for w in found.wrong_answers] == [("half", 3), ("once", 3), ("recursive", 6)]
     assert questions("98_tiny")["tiny.number"].answer == 3.0 and lesson_points("98_tiny") == 3
+
+
+def test_the_order_is_the_courses_whichever_lesson_was_imported_first(monkeypatch):
+    before = list(exercises()), list(questions())
+    for name in ("_exercises", "_questions"):
+        declared = getattr(declarations, name).items()
+        last_first = sorted(declared, key=lambda named: named[1].lesson, reverse=True)
+        monkeypatch.setattr(declarations, name, dict(last_first))
+    assert (list(exercises()), list(questions())) == before
+    assert [e.lesson for e in exercises().values()] == sorted(e.lesson for e in exercises().values())
 
 
 def test_cell_ids_are_such_as_the_format_allows():
