@@ -13,7 +13,7 @@ from nnopt_lab.course.differences.single import number_difference
 from nnopt_lab.course.differences.tensors import tensor_difference
 from nnopt_lab.course.differences.values import has_parts, unwrapped
 from nnopt_lab.course.display import kind, let_interrupts_through, show
-from nnopt_lab.workbench.language import Message
+from nnopt_lab.workbench.language import Message, counted_message
 
 LONGEST = 32  # most values of a sequence that are compared pairwise
 
@@ -83,10 +83,13 @@ def _sequence_difference(got, wanted, tolerance: float, named: bool) -> str | No
     if not isinstance(got, (tuple, list)):
         return kind_difference(got, wanted)
     if len(got) != len(wanted):
-        lengths = {"wanted": len(wanted), "got": len(got)}
-        if len(wanted) == 1:
-            return Message("Expected {wanted} value, but got {got}.", **lengths)
-        return Message("Expected {wanted} values, but got {got}.", **lengths)
+        return counted_message(
+            len(wanted),
+            "Expected {wanted} value, but got {got}.",
+            "Expected {wanted} values, but got {got}.",
+            wanted=len(wanted),
+            got=len(got),
+        )
     if agree(got, wanted, tolerance):
         return None
     if named and (found := _order_difference(got, wanted, tolerance) or _list_pattern(got, wanted)):

@@ -11,7 +11,7 @@ from nnopt_lab.course.differences.tensors import wrong_values
 from nnopt_lab.course.differences.values import comparable, size
 from nnopt_lab.course.display import show
 from nnopt_lab.course.tensor_text import heading
-from nnopt_lab.workbench.language import Message, joined
+from nnopt_lab.workbench.language import Message, counted_message, joined
 
 _LISTED = 8
 _LONGEST = 32  # characters of a value
@@ -36,10 +36,9 @@ def differing(got, wanted, tolerance: float, at: str = "") -> Iterator[Place]:
 def summary(wanted, places: list[Place]) -> Message:
     """How many values differ, and by how much."""
     largest = max((gap for _at, g, w in places for gap in _gap(g, w)), default=None)
-    counts = {"count": len(places), "all": size(wanted)}
-    told = Message("{count} of {all} values differ.", **counts)
-    if len(places) == 1:
-        told = Message("{count} of {all} values differs.", **counts)
+    told = counted_message(
+        len(places), "{count} of {all} values differs.", "{count} of {all} values differ.", all=size(wanted)
+    )
     if largest is not None:
         told = joined(told, Message("The largest difference is {gap}.", gap=show(largest)))
     return Message("`{tensor}`: {told}", tensor=heading(wanted), told=told) if isinstance(wanted, Tensor) else told

@@ -9,7 +9,7 @@ from nnopt_lab.course.differences.patterns import common_pattern
 from nnopt_lab.course.differences.single import number_sentence
 from nnopt_lab.course.differences.values import family, special_kind
 from nnopt_lab.course.display import show
-from nnopt_lab.workbench.language import Message
+from nnopt_lab.workbench.language import Message, counted_message
 
 INVERTED = Message("The mask is inverted: True must mark what to keep, but yours marks what to remove.")
 
@@ -94,10 +94,9 @@ def _describe_wrong(got: Tensor, wanted: Tensor, wrong: Tensor, named: bool) -> 
     what = None
     if named and wanted.numel() > 1 and fit_doubles(got, wanted):
         what = common_pattern(got.double(), wanted.double())
-    counts = {"count": int(wrong.sum()), "all": wanted.numel()}
-    if what is None and counts["count"] == 1:
-        what = Message("{count} of {all} values differs", **counts)
-    what = what or Message("{count} of {all} values differ", **counts)
+    what = what or counted_message(
+        int(wrong.sum()), "{count} of {all} values differs", "{count} of {all} values differ", all=wanted.numel()
+    )
     return Message(
         "{what}; the first at {place}: expected {wanted}, got {got}.", what=what, place=at, wanted=expected, got=given
     )

@@ -23,7 +23,8 @@ from nnopt_lab.workbench.paths import PACKAGE
 
 LIBRARY = DOMAIN  # the name of the file, beside the lessons'
 _LANGUAGE = PACKAGE / "workbench" / "language"  # defines those functions, and marks no texts itself
-_MARKED = {"_": range(0, 1), "Message": range(0, 1), "counted": range(1, 3)}  # function → its arguments that are texts
+# function → its arguments that are texts
+_MARKED = {"_": range(0, 1), "Message": range(0, 1), "counted": range(1, 3), "counted_message": range(1, 3)}
 # Modules whose strings reach a learner through `translated`, by what shows them.
 _SHOWN = (
     "cli/usage.py",

@@ -128,4 +128,9 @@ def counted(count: int, one: str, many: str, /, **fields) -> str:
         one, many: literals, as for `_`.
         fields: further ones.
     """
-    return _(one if count == 1 else many, count=count, **fields)
+    return counted_message(count, one, many, **fields).said
+
+
+def counted_message(count: int, one: str, many: str, /, **fields) -> Message:
+    """As `counted`, for a message."""
+    return Message(one if count == 1 else many, count=count, **fields)
