@@ -104,7 +104,7 @@ def test_texts_can_be_read_in_each_theme_and_after_a_change_of_it(figures):
 
 
 def test_code_can_be_read_in_each_theme_also_where_its_cell_is_not_selected(lab, workspace):
-    code = 'def half(x):  # a comment\n    return print(f"{x[0]}", {"a": len([None, 1.5 * x])})'
+    code = 'def half(x):  # a comment\n    """A docstring."""\n    return print(f"{x[0]}", {"a": len([None, 1.5 * x])})'
     write_notebook(workspace / "code.ipynb", ["1", code])
     opened = lab("code.ipynb")
     for theme in THEMES:
@@ -112,3 +112,8 @@ def test_code_can_be_read_in_each_theme_also_where_its_cell_is_not_selected(lab,
         opened.page.locator(f"body[data-jp-theme-name='{theme}']").wait_for(state="attached")
         letters = opened.page.evaluate(TEXT_CONTRASTS, ".jp-Notebook .jp-CodeCell:nth-child(2) .cm-content")
         assert len(letters) > 10 and [entry for entry in letters if entry[1] < 4.5] == [], theme
+        cell = opened.page.locator(".jp-CodeCell .cm-content").last
+        parts = [cell.locator("span", has_text=text).first for text in ("A docstring", "# a comment", "return")]
+        colors = [part.evaluate("part => getComputedStyle(part).color") for part in parts]
+        red, green, _ = map(int, re.findall(r"\d+", colors[0]))
+        assert len(set(colors)) == 3 and green > red / 2, f"{theme}: a red docstring looks like an error"
