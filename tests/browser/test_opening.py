@@ -108,6 +108,7 @@ def test_folded_cells_are_quiet_lines_and_a_block_where_they_have_no_outputs(lab
     folds = [page.locator(".jp-Notebook .jp-PlaceholderText").get_by_text(label, exact=True) for label in labels]
     above, below = (fold.bounding_box() for fold in folds)
     assert below["y"] - above["y"] < 24
+    assert page.locator(".nnopt-grouped").count() == 2 and page.locator(".nnopt-last-fold").count() == 1
     number = page.locator(".jp-Placeholder-prompt").nth(1)
     assert number.evaluate("prompt => getComputedStyle(prompt).opacity") == "0"
     folds[1].hover()

@@ -212,8 +212,8 @@
           parts.offerAnswers(app);
           parts.offerChecks(app);
           parts.offerGuesses(app);
-          parts.dressFolds(app);
           parts.coverOutputs(app);
+          parts.dressFolds(app);
           parts.hideOutdatedNotes(app);
           parts.offerToRenew(app);
           parts.showOthers(app);
