@@ -4,6 +4,7 @@ import html
 import json
 import re
 from dataclasses import dataclass
+from itertools import groupby
 
 from nnopt_lab.course.card_tables import cells_of, html_table, text_table
 from nnopt_lab.workbench.language import _
@@ -24,7 +25,8 @@ _UNIT = re.compile(r"\w+ = [^\s,]+|[^\s,]*[-/?][^\s,]*")  # such as k = 3 or 8e-
 _UNBROKEN = 40  # characters of one, at most
 _SIGN = "display:inline-block;width:1.25ch;font-size:80%;text-align:center;opacity:.75"
 WHOLE = "white-space:nowrap"  # style of what no line ends inside
-_SHORT = 90  # characters of a block that stands beside its label
+_SHORT, _SHORT_COPYABLE = 90, 75  # characters of a block that stands beside its label, and of one with a button
+_ROWS = "display:grid;grid-template-columns:fit-content(14em) minmax(0,1fr);gap:4px 1.5em;align-items:baseline"
 _GREY = "rgba(127,127,127,.14)"
 _WORDS = "word-break:normal;overflow-wrap:anywhere;"  # JupyterLab breaks a line of code anywhere, even inside a name
 
@@ -115,7 +117,7 @@ class Card:
             f'<div><span aria-hidden="true" style="display:inline-block;min-width:1.5em;margin-right:.4em;'
             f'border-radius:4px;text-align:center;color:#fff;background:{accent}">{_MARKS[self.mood]}</span> '
             f"<strong>{inline(self.title)}</strong></div>"
-            f"{self.picture}{''.join(map(_line, self.lines))}{''.join(fold(*item) for item in self.folds)}</div>"
+            f"{self.picture}{_body(self.lines)}{''.join(fold(*item) for item in self.folds)}</div>"
         )
 
 
@@ -139,7 +141,7 @@ def fold(summary: str, line: Line, is_open: bool = False) -> str:
     opened = " open" if is_open else ""
     return (
         f'<details style="margin-top:6px"{opened}><summary style="cursor:pointer">{inline(summary)}</summary>'
-        f"{_line(line)}</details>"
+        f"{_body((line,))}</details>"
     )
 
 
@@ -154,6 +156,33 @@ def inline(text: str) -> str:
 def _emphasised(text: str) -> str:
     tag = "strong" if has_ideographs(text) else "em"  # Chinese fonts have no italics
     return EMPHASIS.sub(rf"<{tag}>\1</{tag}>", with_whole_units(text))
+
+
+def _body(lines: tuple[Line, ...]) -> str:
+    """The lines in HTML; the labels of neighbouring short blocks are one column, as wide as the widest."""
+    parts = []
+    for are_rows, group in groupby(lines, _is_row):
+        text = "".join(map(_row if are_rows else _line, group))
+        parts.append(f'<div style="margin-top:4px;{_ROWS}">{text}</div>' if are_rows else text)
+    return "".join(parts)
+
+
+def _is_row(line: Line) -> bool:
+    """Whether a block is so short that it stands beside its label."""
+    if isinstance(line, str):
+        return False
+    label, text = line
+    most = _SHORT_COPYABLE if isinstance(text, Copyable) else _SHORT
+    return bool(label) and "\n" not in text and len(text) < most
+
+
+def _row(line: tuple[str, str]) -> str:
+    label, text = line
+    # A page without styles still has a line for each row.
+    return (
+        f'<div style="display:contents"><span>{inline(label)}</span> <span><code style="{_WORDS}white-space:pre-wrap;'
+        f'background:{_GREY};color:inherit">{_code(text)}</code>{_copier(text)}</span></div>'
+    )
 
 
 def _line(line: Line) -> str:
@@ -172,18 +201,16 @@ def _paragraph(text: str) -> str:
 def _block(label: str, text: str) -> str:
     if cells := cells_of(text):
         return f'<div style="margin-top:6px">{inline(label)}</div>{html_table(*cells)}'
-    button = _button(_("Copy"), COPIES, COPY, {"text": text}) if isinstance(text, Copyable) else ""
-    if label and "\n" not in text and len(text) < _SHORT:
-        return (
-            '<div style="margin-top:4px;display:flex;align-items:baseline"><span style="flex:0 0 10em">'
-            f'{inline(label)}</span> <span><code style="{_WORDS}white-space:pre-wrap;background:{_GREY};color:inherit">'
-            f"{_code(text)}</code>{button}</span></div>"
-        )
+    button = _copier(text)
     caption = f'<div style="margin-top:6px">{inline(label)}{button}</div>' if label or button else ""
     return (
         f'{caption}<pre style="margin:2px 0 0;padding:4px 8px;border-radius:3px;background:{_GREY};color:inherit;'
         f'{_WORDS}white-space:pre-wrap">{_code(text)}</pre>'
     )
+
+
+def _copier(text: str) -> str:
+    return _button(_("Copy"), COPIES, COPY, {"text": text}) if isinstance(text, Copyable) else ""
 
 
 def _button(text: str, kind: str, command: str, given: dict[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnopt_lab.course.cards import Card
+from nnopt_lab.course.cards import Card, Copyable
 from nnopt_lab.course.claims import NOT_JUDGED, Further, Statement
 from nnopt_lab.course.notes import Note
 from nnopt_lab.course.server_settings import LAB_EXTENSIONS
@@ -66,6 +66,26 @@ def test_a_card_fits_a_narrow_page(page):
     page.set_viewport_size({"width": 400, "height": 800})
     page.set_content("<body>" + "".join(card._repr_html_() for card in CARDS))
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+@pytest.mark.parametrize("label", ["expected", "input regularization"])
+def test_the_labels_of_a_card_are_one_column_as_wide_as_the_widest(page, label):
+    lines = (("your result", "1"), (label, "0.5"), ("matrix", "1\n2"))
+    page.set_content(f'<body style="font:15px sans-serif">{Card("Title", "bad", lines)._repr_html_()}')
+    (first, one), (second, other) = (
+        [page.get_by_text(text, exact=True).bounding_box() for text in line] for line in lines[:2]
+    )
+    assert one["x"] == other["x"] and first["height"] == second["height"], "no label has two lines"
+    assert 0 < other["x"] - second["x"] - second["width"] < 60
+
+
+def test_a_call_and_the_button_that_copies_it_are_one_line(page):
+    call = Copyable("conv_parameters(in_channels=7, out_channels=17, kernel_size=3, bias=True)")
+    card = Card("Title", "bad", (("inputs", call), ("your result", "1")))._repr_html_()
+    style = "body {font: 15px sans-serif} code {font-size: 13px} button {display: inline-block !important}"
+    page.set_content(f"<style>{style}</style><body>{card}")
+    code, button = page.get_by_text(call).bounding_box(), page.get_by_role("button", name="Copy").bounding_box()
+    assert code["height"] < 25 and code["y"] < button["y"] + button["height"] / 2 < code["y"] + code["height"]
 
 
 def test_a_note_stands_below_what_its_cell_shows(page):
