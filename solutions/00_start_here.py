@@ -10,10 +10,9 @@
 #
 # **How a lesson works**
 #
-# - Run the cells from top to bottom (Shift+Enter). Fill in those with `raise NotImplementedError` and press *Check*
-#   under them (Ctrl+Shift+Enter).
-# - Hints and further tries cost no points. You can leave any exercise blank: the lesson then continues with the
-#   library's version.
+# - Run a cell with Shift+Enter. Fill in the cells with `raise NotImplementedError` and press *Check* under them
+#   (Ctrl+Shift+Enter).
+# - Hints and further tries cost no points.
 # - Before some measurements you make a guess. Comparing it with the result is how you learn what really makes a network
 #   fast.
 
