@@ -116,6 +116,7 @@ def _page(folder: Path, news: str) -> str:
     found = _rows(folder, noted)
     current = _current(folder, found, noted)
     guesses = ledger_of(noted)
+    is_new = _is_new(folder, current, found)
     lines = [
         "# NNOpt Lab",
         "",
@@ -126,26 +127,29 @@ def _page(folder: Path, news: str) -> str:
         _summary(found),
         *(["", _("Your predictions: {summary}.", summary=guesses.summary)] if len(guesses.made) >= ENOUGH else []),
         "",
+        *(_how_it_works(is_new) if is_new else []),
         *(line for chapter, held in groupby(found, lambda row: row.chapter) for line in _table(chapter, held, current)),
         *([f"## {_('What is new')}", "", news, ""] if news else []),
-        f"## {_('How it works')}",
-        "",
-        "- " + _("Click on a lesson's title to open it, and run its cells from top to bottom with Shift+Enter."),
-        "- "
-        + _(
-            "Coming back later? Run the cell where you want to continue. If it needs cells above it, it shows a button "
-            "“Run the cells above and this one”. (The menu has Run ▸ Run All Above Selected Cell, and VS Code Execute "
-            "Above Cells.)"
-        ),
-        "- " + _("Stuck? The button under an exercise's card gives three hints, one by one. They cost no points."),
-        "- "
-        + _(
-            "Your work is never overwritten. In a terminal, `nnopt update LESSON` takes a newer text of a lesson and "
-            "keeps your answers, and `nnopt reset LESSON` fetches a fresh copy and keeps the old one."
-        ),
-        "",
+        *([] if is_new else _how_it_works(is_new)),
     ]
     return "\n".join(lines)
+
+
+def _how_it_works(is_new: bool) -> list[str]:
+    """The section of that name; for a new learner, without what matters only after a first lesson."""
+    begin = _("Click on a lesson's title to open it, and run its cells from top to bottom with Shift+Enter.")
+    later = _(
+        "Coming back later? Run the cell where you want to continue. If it needs cells above it, it shows a button "
+        "“Run the cells above and this one”. (The menu has Run ▸ Run All Above Selected Cell, and VS Code Execute "
+        "Above Cells.)"
+    )
+    stuck = _("Stuck? The button under an exercise's card gives three hints, one by one. They cost no points.")
+    kept = _(
+        "Your work is never overwritten. In a terminal, `nnopt update LESSON` takes a newer text of a lesson and "
+        "keeps your answers, and `nnopt reset LESSON` fetches a fresh copy and keeps the old one."
+    )
+    said = [begin, stuck] if is_new else [begin, later, stuck, kept]
+    return [f"## {_('How it works')}", "", *(f"- {line}" for line in said), ""]
 
 
 def _summary(found: list[Row]) -> str:
@@ -242,12 +246,21 @@ def next_step(folder: Path) -> tuple[str, str] | None:
     return row.name, section_of(copy, last_work.place(folder, row.name))[0] or open_section(copy, noted)[0]
 
 
+def _is_new(folder: Path, current: Row | None, found: list[Row]) -> bool:
+    """Whether no lesson has been started."""
+    return not any(row.earned for row in found) and current is not None and _is_untouched(folder, current)
+
+
+def _is_untouched(folder: Path, row: Row) -> bool:
+    return not row.earned and not last_work.place(folder, row.name) and is_unchanged(row.name, folder)
+
+
 def _go_on(folder: Path, row: Row | None, noted: dict, has_begun: bool) -> str:
     if row is None:
         return f"**{_('You have completed every lesson.')}**"
     title = f"{row.name[:2]} {row.title}"
     place = last_work.place(folder, row.name)
-    if not row.earned and not place and is_unchanged(row.name, folder):
+    if _is_untouched(folder, row):
         told = {"title": title, "file": f"{row.name}.ipynb"}
         if has_begun:
             return _("**Continue with [{title}]({file})**", **told)

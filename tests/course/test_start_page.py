@@ -62,6 +62,18 @@ def test_a_new_workspace_says_where_to_begin_and_has_no_news(mine):
     assert f"{len(SHIPPED)} lessons · {points} points · about " in page(mine)
 
 
+def test_how_it_works_comes_first_until_a_lesson_is_started_and_then_last(mine):
+    def headings() -> list[str]:
+        return re.findall(r"^## (.+)$", page(mine), re.MULTILINE)
+
+    assert headings()[0] == "How it works" and headings().count("How it works") == 1
+    assert "Shift+Enter" in page(mine) and "Coming back later?" not in page(mine)
+    work_on(mine, "03_learning_rates", 2_000_000_000)
+    write(mine)
+    assert headings()[-1] == "How it works" and headings().count("How it works") == 1
+    assert "Shift+Enter" in page(mine) and "Coming back later?" in page(mine)
+
+
 def test_points_before_the_first_complete_lesson_count_no_complete_ones(mine):
     pass_all(mine, "00_start_here", but=next(iter(exercises("00_start_here"))))
     write(mine)
