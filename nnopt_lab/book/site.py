@@ -35,6 +35,7 @@ SETTINGS = {
         "sphinx_codeautolink",
         "nnopt_lab.book.docstrings",
         "nnopt_lab.book.formulas",
+        "nnopt_lab.book.line_ends",
     ],
     "default_role": "py:obj",
     "autodoc_member_order": "bysource",

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from nnopt_lab.course.card_tables import cells_of, html_table, text_table
 from nnopt_lab.workbench.language import _
-from nnopt_lab.workbench.language.typography import HAN, has_ideographs, with_whole_units
+from nnopt_lab.workbench.language.typography import HAN, has_ideographs, unbroken
 
 # One accent per mood: white text on it has a contrast of at least 4.5, and it has one of 3 on a light or dark page.
 ACCENTS = {"good": "#00805d", "bad": "#c04c00", "neutral": "#0072b2", "guess": "#a8508a", "quiet": "#6e6e6e"}
@@ -146,7 +146,7 @@ def fold(summary: str, line: Line, is_open: bool = False) -> str:
 
 
 def inline(text: str) -> str:
-    """Escape text for HTML, and format `code` and *emphasis*; no line ends between a number and its unit."""
+    """Escape text for HTML, and format `code` and *emphasis*; no line ends inside a term or before a unit."""
     parts = html.escape(text).split("`")
     if len(parts) % 2 == 0:
         return html.escape(text)
@@ -155,7 +155,7 @@ def inline(text: str) -> str:
 
 def _emphasised(text: str) -> str:
     tag = "strong" if has_ideographs(text) else "em"  # Chinese fonts have no italics
-    return EMPHASIS.sub(rf"<{tag}>\1</{tag}>", with_whole_units(text))
+    return EMPHASIS.sub(rf"<{tag}>\1</{tag}>", unbroken(text))
 
 
 def _body(lines: tuple[Line, ...]) -> str:

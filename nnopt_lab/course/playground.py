@@ -10,14 +10,18 @@ from contextlib import contextmanager
 import ipywidgets as widgets
 from rich.cells import cell_len
 
-from nnopt_lab.course.cards import ACCENTS, BADGE, TINT, WIDTH
+from nnopt_lab.course.cards import WIDTH, inline
+from nnopt_lab.course.disturbances import short_run
+from nnopt_lab.course.goals import STYLE, Goals
 from nnopt_lab.course.static_outputs import CURRENT
-from nnopt_lab.workbench import plots
+from nnopt_lab.workbench import plots, smoke
 from nnopt_lab.workbench.language import _, continued, labelled, translated
+from nnopt_lab.workbench.language.typography import unbroken
 from nnopt_lab.workbench.plots.one_at_a_time import one_at_a_time
 from nnopt_lab.workbench.plots.summary import KEY
 
 PAUSE = 0.04  # seconds without a further move before the figure is drawn
+_PARENTHESES = re.compile(r"\([^()<>]{1,24}\)")
 _BUSY = "nnopt-drawing"
 _STALE = "nnopt-stale"  # the figure does not belong to the controls' values
 _FONT = "font-family:var(--jp-content-font-family,inherit);font-size:var(--jp-content-font-size1,inherit)"
@@ -38,24 +42,13 @@ _STYLE = (
     ".nnopt-choice>.widget-radio-box{margin:0 0 0 8px!important}"
     ".nnopt-choice>.widget-radio-box label{min-width:5em;margin:0;padding-right:.8em;"
     "box-sizing:border-box}"  # columns, since all rows have numbers
-    f".nnopt-goals.nnopt-goals{{box-sizing:border-box;width:100%;max-width:{WIDTH};margin:4px 0 8px;padding:8px 14px;"
-    f"height:auto;border-left:4px solid {ACCENTS['neutral']};border-radius:4px;background:{ACCENTS['neutral']}{TINT}}}"
-    f".nnopt-goals.nnopt-goals>.widget-html-content{{line-height:1.45;{_FONT}}}"
-    ".nnopt-goals div>div{padding-left:1.8em;text-indent:-1.8em;margin-top:2px}"
-    f".nnopt-goals b{{{BADGE}}}"
-    f".nnopt-goals div:has(>small)>b{{color:#fff;background:{ACCENTS['good']}}}"
-    ".nnopt-goals :is(small,em){font-size:.93em;font-style:normal;opacity:.85}"
+    f"{STYLE}"
     f".nnopt-text.nnopt-text{{max-width:{WIDTH};height:auto;margin:8px 0}}"
     # Two lines at least, so that the figure does not move with each text.
     f".nnopt-text.nnopt-text>.widget-html-content{{line-height:1.45;{_FONT};min-height:calc(2.9em + 4px)}}"
     ".nnopt-text .widget-html-content:has(>span){display:flex;flex-wrap:wrap;align-content:start;gap:4px 24px}"
-    ".nnopt-text span>i{display:none}</style>"
+    ".nnopt-text span>i{display:none}.nnopt-text .widget-html-content>div{flex:100%}</style>"
 )
-_reached: dict[str, str] = {}  # sentences by task: a goal stays ticked when its cell runs again
-
-
-class NotYet(str):
-    """What is said below a goal that a figure seems to reach but does not, until the next figure is drawn."""
 
 
 class Playground(widgets.VBox):
@@ -69,35 +62,31 @@ class Playground(widgets.VBox):
             there is to see, and the text says its numbers; readers who do not see the figure hear both. If there are
             goals, a third value has one sentence per goal, in the language in use, which says what was found if it is
             reached with these values, else "" or a `NotYet`.
-        goals: tasks for the learner, one sentence each, in the language in use. A goal that was reached once stays
-            ticked as long as the kernel lives; `forget_goals()` unticks all.
+        goals: tasks for the learner, see `Goals`.
+        measured: whether the text has times or accuracies that are measured here: they say nothing in smoke mode.
         controls: widgets by the name of the argument of `draw`.
 
     Attributes:
         figure: the figure drawn last, None before the first.
     """
 
-    def __init__(self, draw: Callable, goals: Sequence[str] = (), **controls: widgets.Widget):
-        self._draw, self._tasks, self._controls = draw, goals, controls
+    def __init__(self, draw: Callable, goals: Sequence[str] = (), measured: bool = False, **controls: widgets.Widget):
+        self._draw, self._goals, self._controls = draw, Goals(goals), controls
+        self._caution = f"<div>{inline(short_run())}</div>" if measured and smoke.on() else ""
         self.figure, self._summary = None, {}
-        self._not_yet: dict[str, str] = {}  # sentences by task
         self._pending = None
         self._text, self._picture = widgets.HTML(), widgets.HTML(layout={"overflow": "hidden"})
         self._text.add_class("nnopt-text")
         self._picture.add_class("nnopt-figure")
         self._settings = widgets.HTML(layout={"display": "none"})  # seen only in a saved notebook
         self._settings.add_class("nnopt-settings")
-        self._goals = widgets.HTML(layout={} if goals else {"display": "none"})
-        self._goals.add_class("nnopt-goals")
-        for part in (self._goals, self._settings, self._text, self._picture):
+        for part in (self._settings, self._text, self._picture):
             part.add_class(CURRENT)
         for control in controls.values():
             _translate(control)
         rows = widgets.VBox([*_aligned(list(controls.values())), self._settings])
         rows.add_class("nnopt-controls")
-        # What is told of a goal is last, since it grows: the controls stay where the pointer is.
-        super().__init__([rows, self._text, self._picture, self._goals])
-        self._show_goals()
+        super().__init__([rows, self._goals.tasks, self._text, self._picture, self._goals.found])
         for control in controls.values():
             control.observe(lambda change: self._moved(), names="value")
         self.redraw()
@@ -115,12 +104,12 @@ class Playground(widgets.VBox):
             self._tell(translated(str(error)))
             return
         text = translated(text)
-        self._tick(*found)
+        self._goals.tick(*found)
         self._summary = {KEY: plots.summary(self.figure)}
         self.figure.alt = continued(self.figure.alt, _plain(text)).strip()
         style = _STYLE.replace("drawing …", _("drawing …"))
         self._picture.value = style + plots.img(self.figure, quick=True)
-        self._text.value = _row(text)
+        self._text.value = _row(_whole(text)) + self._caution
         self.remove_class(_STALE)
         settings = " · ".join(labelled(control.description, _shown(control)) for control in self._controls.values())
         how = _("{settings} <em>(run this cell to move the controls)</em>", settings=html.escape(settings))
@@ -130,18 +119,6 @@ class Playground(widgets.VBox):
         """Say why there is no new figure."""
         self._text.value = html.escape(why_not)
         self.add_class(_STALE)
-
-    def _tick(self, found: Sequence[str] = ()) -> None:
-        self._not_yet.clear()
-        for task, sentence in zip(self._tasks, found, strict=True):
-            if isinstance(sentence, NotYet):
-                self._not_yet[task] = sentence
-            elif sentence:
-                _reached.setdefault(task, sentence)
-        self._show_goals()
-
-    def _show_goals(self) -> None:
-        self._goals.value = "".join(_goal(task, self._not_yet.get(task, "")) for task in self._tasks)
 
     def _moved(self) -> None:
         try:
@@ -180,19 +157,19 @@ class Playground(widgets.VBox):
         """The widget, and for pages that show no widgets its settings, its text and its figure with a description."""
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle and self.figure is not None:  # cropped, since it is stored in the notebook
-            parts = {"settings": self._settings.value, "text": self._text.value, "figure": plots.img(self.figure)}
-            parts["goals"] = self._goals.value
+            parts = {
+                "settings": self._settings.value,
+                "goals nnopt-tasks": self._goals.tasks.value,
+                "text": self._text.value,
+                "figure": plots.img(self.figure),
+                "goals nnopt-found": self._goals.found.value,
+            }
             shown = (f'<div class="nnopt-{name}">{part}</div>' for name, part in parts.items() if part)
             bundle = {**bundle, "text/html": "".join(shown)}
         return bundle
 
     def __repr__(self) -> str:
         return _("A playground: run this cell in JupyterLab and move the controls.")
-
-
-def forget_goals() -> None:
-    """Untick the goals of all playgrounds."""
-    _reached.clear()
 
 
 def choice(name: str, options: Sequence, value) -> widgets.RadioButtons:
@@ -276,14 +253,6 @@ def _shown(control: widgets.Widget) -> str:
     return str(getattr(control, "label", control.value))  # of a list, the option's name
 
 
-def _goal(task: str, not_yet: str) -> str:
-    """A goal with its mark; what was found stands in a line below it, so that the goal can still be read."""
-    if task in _reached:
-        return f"<div><b>✔</b> {html.escape(task)}<br><small>{html.escape(_reached[task])}</small></div>"
-    said = f"<br><em>{html.escape(not_yet)}</em>" if not_yet else ""
-    return f"<div><b>☐</b> {html.escape(task)}{said}</div>"
-
-
 def _row(text: str) -> str:
     """The results as items of a row, which wraps between them; sentences stay as they are.
 
@@ -295,6 +264,11 @@ def _row(text: str) -> str:
         return text
     ends = [f"<i>{end}</i>" for end in parts[1::2]] + [""]
     return "".join(f"<span>{part}{end}</span>" for part, end in zip(parts[::2], ends, strict=True))
+
+
+def _whole(text: str) -> str:
+    """The text with no-break spaces in numbers and in short parentheses, such as "(before: 78.1 %)"."""
+    return _PARENTHESES.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), unbroken(text))
 
 
 def _plain(text: str) -> str:

@@ -1,5 +1,7 @@
 """Every control of a lesson has a name that a screen reader says, and can be used with the keyboard alone."""
 
+from itertools import pairwise
+
 import pytest
 
 from nnopt_lab.course.record import read
@@ -142,21 +144,22 @@ def test_a_row_of_radio_buttons_is_one_stop_and_arrows_stay_in_it(lesson):
 def test_controls_and_figure_stay_where_they_are_when_texts_grow(lesson):
     playground = lesson.outputs("channels=").first
     parts = [playground.locator(part) for part in (".widget-radio-box >> nth=0", ".widget-radio-box >> nth=1", "img")]
-    goals, figure = playground.locator(".nnopt-goals"), parts[-1]
-    before, height = [_place(playground, part) for part in parts], goals.bounding_box()["height"]
+    tasks, found = playground.locator(".nnopt-tasks"), playground.locator(".nnopt-found")
+    before = [_place(playground, part) for part in parts]
     for goal, (name, option) in enumerate((("channels", "16"), ("picture", "32"))):
         playground.get_by_role("radiogroup", name=name).get_by_role("radio", name=option, exact=True).click()
-        goals.get_by_text("✔").nth(goal).wait_for()
+        tasks.get_by_text("✔").nth(goal).wait_for()
+        found.get_by_text("✔").nth(goal).wait_for()
         assert [_place(playground, part) for part in parts] == before
-    assert goals.bounding_box()["height"] > height + 40
     assert playground.get_by_text("a further number").last.bounding_box()["y"] > _top(
         playground.get_by_text("channels=")
     )
-    assert _top(goals) > _top(figure)
-    # A screen reader reads in the order of the page's elements.
-    for part in parts:
-        is_before = "(part, goals) => part.compareDocumentPosition(goals) === Node.DOCUMENT_POSITION_FOLLOWING"
-        assert part.evaluate(is_before, goals.element_handle())
+    # A screen reader reads in the order of the page's elements, which is that on the screen.
+    *controls, figure = parts
+    order = [*controls, tasks, playground.locator(".nnopt-text"), figure, found]
+    for first, second in pairwise(order):
+        is_before = "(one, other) => one.compareDocumentPosition(other) === Node.DOCUMENT_POSITION_FOLLOWING"
+        assert first.evaluate(is_before, second.element_handle()) and _top(first) < _top(second)
 
 
 def _top(part) -> float:

@@ -8,7 +8,8 @@ from nnopt_lab.course.exercises import cell_id, exercises, questions
 from tests.browser.test_cards import CONTRASTS
 
 ASKED, EXERCISE = questions()["start.three_percent"], exercises()["start.conv_parameters"]
-PROSE = "# A heading\n\nProse of 90 % and `90 %`.\n\n| a | b |\n|---|---|\n| 1 | 2 |"
+LONG = " + ".join(["narrow"] * 20)
+PROSE = f"# A heading\n\nProse of 90 % and `90 %`, a T-shirt and `{LONG}`.\n\n| a | b |\n|---|---|\n| 1 | 2 |"
 LOADS = """
 from nnopt_lab.course.calls import *
 from nnopt_lab.course.playground import Playground, slider
@@ -137,7 +138,15 @@ def test_texts_can_be_read_in_every_theme(page):
 
 
 def test_no_line_breaks_between_a_number_and_its_unit(page):
-    assert page.page.locator(".jp-RenderedMarkdown > p").first.text_content() == "Prose of 90\u00a0% and 90 %."
+    prose = page.page.locator(".jp-RenderedMarkdown > p").first
+    assert prose.text_content() == f"Prose of 90\u00a0% and 90 %, a T-\u2060shirt and {LONG}."
+    lines = "element => new Set([...element.getClientRects()].map(box => Math.round(box.top))).size"
+    short, long = prose.locator("code").all()
+    # Only code that is longer than a line may break.
+    for width in ("20px", "60px", "90px"):
+        short.evaluate("(element, width) => element.parentElement.style.width = width", width)
+        assert short.evaluate(lines) == 1 < long.evaluate(lines)
+    prose.evaluate("element => element.removeAttribute('style')")
 
 
 def test_code_in_cards_looks_the_same_in_all_of_them_and_after_a_reload(page):

@@ -12,7 +12,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from nnopt_lab.course.playground import PAUSE, Playground, choice, forget_goals, slider
+from nnopt_lab.course.goals import NotYet, forget_goals
+from nnopt_lab.course.playground import PAUSE, Playground, choice, slider
 from nnopt_lab.course.static_outputs import CURRENT
 from nnopt_lab.workbench import plots
 from nnopt_lab.workbench.plots.summary import KEY
@@ -22,7 +23,7 @@ STALE = "nnopt-stale"
 
 def drawn(playground):
     """The text and the picture that a playground shows."""
-    _, text, picture, _ = playground.children
+    _, _, text, picture, _ = playground.children
     return text.value, base64.b64decode(re.search('base64,([^"]*)', picture.value)[1])
 
 
@@ -70,37 +71,50 @@ def goals():
 
 
 def told(playground):
-    return re.findall("<div>(.*?)</div>", playground.children[3].value)
+    """The tasks, and what was found."""
+    return [re.findall("<div><b[^>]*>(.*?)</div>", playground.children[place].value) for place in (1, -1)]
 
 
 def test_a_goal_is_ticked_when_it_is_reached_and_stays_ticked_with_what_was_found_first(goals):
     playground, control = goals()
-    assert told(playground) == ["<b>☐</b> Find &lt;large&gt;.", "<b>☐</b> Find huge."]
+    assert told(playground) == [["☐</b> Find &lt;large&gt;.", "☐</b> Find huge."], []]
+    assert playground.children[-1].layout.display == "none"
     for control.value in (3, 4, 1):
         assert told(playground) == [
-            "<b>✔</b> Find &lt;large&gt;.<br><small>3 is &lt;large&gt;.</small>",
-            "<b>☐</b> Find huge.",
+            ["✔</b> Find &lt;large&gt;.", "☐</b> Find huge."],
+            ["✔</b> 3 is &lt;large&gt;."],
         ]
     control.value = 5
-    assert told(playground)[1] == "<b>✔</b> Find huge.<br><small>5 is &lt;large&gt;.</small>"
+    assert told(playground)[1] == ["✔</b> 3 is &lt;large&gt;.", "✔</b> 5 is &lt;large&gt;."]
+    assert playground.children[-1].layout.display is None
+
+
+def test_what_only_seems_to_reach_a_goal_is_told_until_the_next_figure(goals):
+    def draw(size: int):
+        return plots.finish(plots.figure()[0]), "text", [NotYet("Noise.") if size == 2 else ""]
+
+    control = widgets.IntSlider(value=1, max=9)
+    playground = Playground(draw, ["Find more."], size=control)
+    for control.value, found in ((2, ["☐</b> Noise."]), (3, [])):
+        assert told(playground) == [["☐</b> Find more."], found]
 
 
 def test_a_cell_that_runs_again_keeps_its_ticks_until_they_are_forgotten(goals):
     playground, control = goals()
     control.value = 3
     again, _ = goals()
-    assert told(again) == told(playground) and "✔" in told(again)[0]
+    assert told(again) == told(playground) and "✔" in told(again)[0][0]
     forget_goals()
     control.value = 1
-    assert not any("✔" in goal for goal in told(goals()[0]))
+    assert not any("✔" in goal for goal in told(goals()[0])[0])
 
 
 def test_a_saved_notebook_shows_the_goals_as_they_are(goals):
     playground, control = goals()
     control.value = 3
     saved = playground._repr_mimebundle_()["text/html"]
-    assert "Find &lt;large&gt;.<br><small>3 is &lt;large&gt;.</small></div>" in saved and "☐</b> Find huge." in saved
-    assert CURRENT in playground.children[3]._dom_classes
+    assert "☐</b> Find huge." in saved and saved.endswith("✔</b> 3 is &lt;large&gt;.</div></div>")
+    assert all(CURRENT in playground.children[place]._dom_classes for place in (1, -1))
 
 
 @pytest.mark.parametrize(
@@ -115,28 +129,40 @@ def test_a_saved_notebook_shows_the_goals_as_they_are(goals):
 )
 def test_results_are_items_of_a_row_and_sentences_stay_whole(text, items):
     playground = Playground(lambda size: (plots.finish(plots.figure()[0]), text), size=slider("size", 0, 3, 1))
-    shown = drawn(playground)[0]
+    shown = drawn(playground)[0].replace("\xa0", " ")
     assert re.findall("<span>(.*?)</span>", shown) == items
     assert re.sub("</?(span|i)>", "", shown) == text
 
 
+@pytest.mark.parametrize(("measured", "smoke", "warned"), [(True, "1", True), (False, "1", False), (True, "", False)])
+def test_measured_numbers_of_a_short_run_come_with_a_warning(monkeypatch, measured, smoke, warned):
+    monkeypatch.setenv("NNOPT_SMOKE", smoke)
+
+    def draw(size):
+        return plots.finish(plots.figure()[0]), "accuracy <b>80 %</b> (before: 78.1 %)"
+
+    text, _ = drawn(Playground(draw, measured=measured, size=slider("size", 0, 3, 1)))
+    assert text.startswith("accuracy <b>80\xa0%</b> (before:\xa078.1\xa0%)"), "no line ends inside"
+    assert ("say nothing" in text) == warned
+
+
 def test_a_playground_without_goals_has_no_list_of_them(counting):
-    goals = counting[0].children[3]
-    assert goals.value == "" and goals.layout.display == "none"
+    for place in (1, -1):
+        assert counting[0].children[place].value == "" and counting[0].children[place].layout.display == "none"
 
 
 def test_the_picture_is_as_wide_as_it_was_laid_out(counting):
     playground, slider, _ = counting
     for slider.value in (3, 5):
         width = playground.figure.get_figwidth() * playground.figure.dpi
-        assert f'width="{width:.0f}"' in playground.children[2].value
+        assert f'width="{width:.0f}"' in playground.children[3].value
 
 
 def test_the_picture_is_described_by_its_text_and_its_titles(counting):
     playground, slider, _ = counting
     for slider.value in (4, 2):
-        assert f'alt="{slider.value} points.' in playground.children[2].value
-    assert "<b>" not in re.search('alt="([^"]*)"', playground.children[2].value)[1]
+        assert f'alt="{slider.value} points.' in playground.children[3].value
+    assert "<b>" not in re.search('alt="([^"]*)"', playground.children[3].value)[1]
 
 
 def test_readers_hear_what_there_is_to_see_and_then_the_numbers_and_only_the_first_is_compared():
@@ -146,7 +172,7 @@ def test_readers_hear_what_there_is_to_see_and_then_the_numbers_and_only_the_fir
     slider = widgets.IntSlider(value=3)
     playground = Playground(draw, size=slider)
     slider.value = 4
-    assert 'alt="A line rises. 4 points."' in playground.children[2].value
+    assert 'alt="A line rises. 4 points."' in playground.children[3].value
     InteractiveShell.instance()
     with capture_output() as captured:
         playground._ipython_display_()
@@ -174,7 +200,7 @@ def test_a_saved_notebook_shows_the_settings_of_now_which_are_hidden_beside_the_
         "e": widgets.Text("0.1", description="number"),
     }
     playground = Playground(lambda **values: (plots.finish(plots.figure()[0]), "text"), **controls)
-    rows, text, picture, _ = playground.children
+    rows, _, text, picture, _ = playground.children
     settings = rows.children[-1]
     assert settings.layout.display == "none"
     assert all(CURRENT in part._dom_classes for part in (settings, text, picture))
@@ -190,7 +216,7 @@ def test_a_playground_that_could_never_be_drawn_has_no_picture():
 
     playground = Playground(draw, size=slider("size", 0, 3, 1))
     assert playground.figure is None and "text/html" not in playground._repr_mimebundle_()
-    assert playground.children[1].value == "no data"
+    assert playground.children[2].value == "no data"
 
 
 def in_a_notebook(moves):
@@ -210,7 +236,7 @@ def test_of_many_moves_in_a_notebook_only_the_last_is_drawn_and_the_figure_is_gr
         assert "nnopt-drawing" not in playground._dom_classes
 
     in_a_notebook(moves)
-    style = playground.children[2].value
+    style = playground.children[3].value
     assert ".nnopt-drawing .nnopt-figure img{opacity" in style and "drawing …" in style
 
 
@@ -227,7 +253,7 @@ def test_a_fault_of_ours_in_a_notebook_is_said_and_goes_to_the_kernels_log(count
     assert isinstance(log[0], TypeError) and calls == [3, -1, -1]
     assert drawn(playground)[0] == "The figure could not be drawn; move a control again."
     assert STALE in playground._dom_classes and "nnopt-drawing" not in playground._dom_classes
-    assert f".{STALE} .nnopt-figure img" in playground.children[2].value
+    assert f".{STALE} .nnopt-figure img" in playground.children[3].value
     slider.value = 2
     assert STALE not in playground._dom_classes
 
@@ -322,7 +348,7 @@ def test_a_choice_shows_all_its_values():
     assert isinstance(buttons, widgets.RadioButtons) and buttons.orientation == "horizontal"
     playground = Playground(lambda size: (plots.finish(plots.figure()[0]), ""), size=buttons)
     (name,) = buttons._dom_classes  # ipywidgets puts the description above the buttons, and this style beside them
-    assert f".{name}.{name}{{display:flex!important;flex-direction:row" in playground.children[2].value
+    assert f".{name}.{name}{{display:flex!important;flex-direction:row" in playground.children[3].value
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ def shown(playground: Playground, **values) -> tuple[str, list[Axes]]:
     """The text and the figure's axes, after the controls with these descriptions ("_" for " ") were moved."""
     for name, value in values.items():
         controls(playground)[name.replace("_", " ")].value = value
-    return re.sub("</?(span|i)>", "", playground.children[1].value), playground.figure.axes
+    text = re.sub("</?(span|i)>", "", playground.children[2].value)
+    return text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{WORD JOINER}", ""), playground.figure.axes
 
 
 def goals(playground: Playground) -> list[tuple[bool, str]]:
@@ -29,8 +30,11 @@ def goals(playground: Playground) -> list[tuple[bool, str]]:
 
     Call `forget_goals()` before a test that ticks goals.
     """
-    rows = re.findall("<div><b>(.)</b> (?:[^<]*<br><small>)?(.*?)(?:</small>)?</div>", playground.children[3].value)
-    return [(mark == "✔", html.unescape(sentence)) for mark, sentence in rows]
+    tasks, found = (
+        re.findall("<div><b[^>]*>(.)</b> (.*?)</div>", playground.children[place].value) for place in (1, -1)
+    )
+    reached = iter([html.unescape(sentence) for mark, sentence in found if mark == "✔"])
+    return [(mark == "✔", next(reached) if mark == "✔" else html.unescape(task)) for mark, task in tasks]
 
 
 def ticks(playground: Playground) -> list[bool]:

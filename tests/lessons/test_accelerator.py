@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from nnopt_lab.course import recordings
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
-from nnopt_lab.course.playground import forget_goals
+from nnopt_lab.course.goals import forget_goals
 from nnopt_lab.course.recordings import experiments as all_experiments
 from nnopt_lab.course.recordings import live_or_recorded, recorded
 from nnopt_lab.lessons.accelerator import experiments, ladders

@@ -11,7 +11,7 @@ from torchvision.transforms.v2.functional import crop
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
-from nnopt_lab.course.playground import forget_goals
+from nnopt_lab.course.goals import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.batch_sizes import experiments
 from nnopt_lab.lessons.batch_sizes import playground as playground_module

@@ -8,7 +8,7 @@ from optuna.trial import create_trial
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
-from nnopt_lab.course.playground import forget_goals
+from nnopt_lab.course.goals import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.choosing import experiments
 from nnopt_lab.lessons.choosing.playground import front_playground

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
-from nnopt_lab.course.playground import forget_goals
+from nnopt_lab.course.goals import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.distillation.experiments import COMPRESSED_WAYS, SEEDS, STUDENTS, TEACHERS, TEMPERATURES
 from nnopt_lab.lessons.distillation.playground import _better_than_the_teacher, _outvoted, distillation_playground

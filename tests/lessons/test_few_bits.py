@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
-from nnopt_lab.course.playground import forget_goals
+from nnopt_lab.course.goals import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.few_bits import experiments
 from nnopt_lab.lessons.few_bits.playground import badly_scaled, equalization_playground

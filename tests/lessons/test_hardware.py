@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
-from nnopt_lab.course.playground import forget_goals
+from nnopt_lab.course.goals import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.hardware import experiments
 from nnopt_lab.lessons.hardware.experiments import EPOCHS, MARGIN, RUNGS, SEEDS

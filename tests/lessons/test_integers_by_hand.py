@@ -13,7 +13,7 @@ from torch.ao.quantization import MinMaxObserver, MovingAverageMinMaxObserver
 
 from nnopt_lab.course.checking import examine, judge_answer
 from nnopt_lab.course.exercises import exercises, questions
-from nnopt_lab.course.playground import forget_goals
+from nnopt_lab.course.goals import forget_goals
 from nnopt_lab.lessons.integers_by_hand.playground import quantization_playground
 from nnopt_lab.workbench import data, models
 from tests.lessons.playgrounds import counts, goals, shown, ticks

@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, ReduceLROnPlat
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
-from nnopt_lab.course.playground import forget_goals
+from nnopt_lab.course.goals import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.learning_rates import experiments, svm
 from nnopt_lab.lessons.learning_rates.playground import learning_rate_playground, noisy_descent

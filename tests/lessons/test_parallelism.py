@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
-from nnopt_lab.course.playground import forget_goals
+from nnopt_lab.course.goals import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.parallelism import experiments
 from nnopt_lab.lessons.parallelism.exercises import bytes_each, epoch_seconds, loss_weights

@@ -12,7 +12,7 @@ from torch.nn.utils import prune
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
-from nnopt_lab.course.playground import forget_goals
+from nnopt_lab.course.goals import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.pruning.exercises import remove_filters
 from nnopt_lab.lessons.pruning.experiments import SEEDS, SPARSITIES, Concatenating, layer_graph

@@ -13,7 +13,7 @@ from scipy.ndimage import mean
 
 from nnopt_lab.course.checking import examine, judge_answer
 from nnopt_lab.course.exercises import exercises, questions
-from nnopt_lab.course.playground import forget_goals
+from nnopt_lab.course.goals import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.small_files import experiments
 from nnopt_lab.lessons.small_files.playground import compression_playground

@@ -83,7 +83,7 @@ def test_texts_of_playgrounds_leave_no_english():
                 for value in values:
                     if name:
                         playground._controls[name].value = value
-                    text = playground.children[1].value
+                    text = playground.children[2].value
                     assert re.search(f"[{HAN}]", text) and not english_in(text), text
                     assert not english_in(playground.figure.alt), playground.figure.alt
 

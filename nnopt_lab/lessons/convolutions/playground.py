@@ -71,6 +71,7 @@ def convolution_playground(machine: CostModel) -> Playground:
     return Playground(
         draw,
         [_("Find a replacement with a third of the MACs that is slower than the original.")],
+        measured=True,
         replacement=widgets.Dropdown(options=list(REPLACEMENTS), description="replacement"),
         channels=choice("channels", [8, 16, 32, 64], 64),
         picture=choice("picture", [4, 8, 16, 32], 16),

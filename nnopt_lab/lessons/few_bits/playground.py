@@ -119,6 +119,7 @@ def equalization_playground(model: nn.Module, pictures: data.Pictures) -> Playgr
     return Playground(
         draw,
         goals,
+        measured=True,
         layer=widgets.Dropdown(options=list(layers), value=list(layers)[1], description="layer"),
         spread=slider("spread", 0, 6, 3),
         bits=slider("bits", 2, MOST_BITS, 6),

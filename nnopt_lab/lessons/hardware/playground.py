@@ -75,6 +75,7 @@ def roofline_playground(peak_gflops: float, bandwidth: float) -> Playground:
     return Playground(
         draw,
         goals,
+        measured=True,
         channels=choice("input channels", [1, 3, 16, 64], 16),
         filters=choice("filters", [1, 4, 16, 64], 64),
         kernel=choice("kernel", [1, 3, 5, 7], 3),

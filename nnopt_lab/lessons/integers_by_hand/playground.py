@@ -93,6 +93,7 @@ def quantization_playground(model: nn.Module, pictures: data.Pictures) -> Playgr
     return Playground(
         draw,
         goals,
+        measured=True,
         layer=widgets.Dropdown(options=list(layers), value=list(layers)[-2], description="layer"),
         bits=slider("bits", 2, 16, 4),
         granularity=widgets.Dropdown(options=list(GRANULARITIES), description="scales"),

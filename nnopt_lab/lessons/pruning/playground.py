@@ -75,6 +75,7 @@ def pruning_playground(model: nn.Module, pictures: data.Pictures) -> Playground:
     return Playground(
         draw,
         goals,
+        measured=True,
         method=widgets.Dropdown(options=list(METHODS), description="method"),
         sparsity=slider("pruned", 0.0, 0.99, 0.9, 0.01, ".0%"),
     )

@@ -73,6 +73,7 @@ def compression_playground(model: nn.Module, pictures: data.Pictures) -> Playgro
     return Playground(
         draw,
         goals,
+        measured=True,
         zeros=slider("zeros, %", 0, 99, 90),
         bits=slider("bits", 1, 8, 3),
     )

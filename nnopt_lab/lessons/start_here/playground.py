@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from nnopt_lab.course.playground import NotYet, Playground, choice
+from nnopt_lab.course.goals import NotYet
+from nnopt_lab.course.playground import Playground, choice
 from nnopt_lab.workbench import measure, plots
 from nnopt_lab.workbench.language import _
 from nnopt_lab.workbench.plots.style import round_values
@@ -118,6 +119,7 @@ def layer_playground() -> Playground:
     return Playground(
         draw,
         [_("Find a layer that does fewer MACs than another but takes longer.")],
+        measured=True,
         in_channels=choice("input channels", [3, 8, 16, 32, 64], 16),
         filters=choice("filters", [4, 8, 16, 32, 64], 32),
         kernel_size=choice("kernel", [1, 3, 5, 7], 3),

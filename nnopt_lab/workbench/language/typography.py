@@ -13,6 +13,7 @@ _MARK = f"[{OPENING}{CLOSING}]"
 _CHINESE = f"[{HAN}{OPENING}{CLOSING}{SHARED_OPENING}{SHARED_CLOSING}]"
 _TOUCHING = re.compile(f"{_MARK}.|.{_MARK}|{_CHINESE}{{2}}")  # two characters without a space between them
 _BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|[mµn]?s|min|h|[kKMGT]?i?B(?:/s)?|[mk]?W|[mk]?J|[GT]FLOPS|€)(?!\w))")
+_HYPHENED = re.compile(r"(?<![\w-])(?:[^\W\d_]|\d+)-(?=[^\W\d_])")  # such as T-shirt and 8-bit
 _IDEOGRAPH = re.compile(f"[{KANA}{HAN}]")
 
 
@@ -45,3 +46,8 @@ def labelled(label: str, text: str) -> str:
 def with_whole_units(text: str) -> str:
     """Put no-break spaces between numbers and their units, such as "95 %" or "2.5 ms", for a page that wraps lines."""
     return _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", text)
+
+
+def unbroken(text: str) -> str:
+    """Also keep terms such as "T-shirt" and "8-bit" on one line, for a page that wraps lines."""
+    return _HYPHENED.sub("\\g<0>\N{WORD JOINER}", with_whole_units(text))

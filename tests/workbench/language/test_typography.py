@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nnopt_lab.workbench.language import continued, labelled
 from nnopt_lab.workbench.language.templates import with_fields
-from nnopt_lab.workbench.language.typography import CLOSING, OPENING, beside, has_ideographs, with_whole_units
+from nnopt_lab.workbench.language.typography import CLOSING, OPENING, beside, has_ideographs, unbroken, with_whole_units
 
 MARK = f"[{OPENING}{CLOSING}]"
 SPACED = re.compile(rf"{MARK} | {MARK}|[层位] +[层位]")
@@ -68,3 +68,14 @@ def test_kana_are_as_wide_as_chinese_characters():
 )
 def test_no_line_ends_between_a_number_and_its_unit(text, whole):
     assert with_whole_units(text).replace("\xa0", "_") == (whole or text)
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("A T-shirt at 8-bit, k-means: 5 ms", "A T-|shirt at 8-|bit, k-|means: 5_ms"),
+        ("ResNet-18, batch-norm, x-y-z, 3-4, a - b", "ResNet-18, batch-norm, x-|y-z, 3-4, a - b"),
+    ],
+)
+def test_no_line_ends_inside_a_short_term(text, whole):
+    assert unbroken(text).replace("\xa0", "_").replace("\u2060", "|") == whole
