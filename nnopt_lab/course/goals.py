@@ -70,7 +70,7 @@ def forget_goals() -> None:
 
 
 STYLE = (
-    f".{_BOX}.{_BOX}{{box-sizing:border-box;width:100%;max-width:{WIDTH};margin:4px 0 8px;padding:8px 14px;"
+    f".{_BOX}.{_BOX}{{box-sizing:border-box;width:100%;max-width:{WIDTH};margin:4px 0;padding:8px 14px;"
     f"height:auto;border-left:4px solid {ACCENTS['neutral']};border-radius:4px;background:{ACCENTS['neutral']}{TINT}}}"
     f".{_BOX}.{_BOX}>.widget-html-content{{{FONT}}}"
     f".{_BOX} div>div{{padding-left:1.8em;text-indent:-1.8em;margin-top:2px}}"
