@@ -10,6 +10,7 @@ from nnopt_lab.course.cards import FONT, Card, badge, inline
 from nnopt_lab.workbench.language import _, translated
 
 COVERS = "nnopt_covers"  # key of an output's metadata, and of a cell's until it has run: the words of `covers`
+WAITS = "nnopt_waits"  # key of an output's metadata: the words of the button that leads to what waits
 
 _waiting: dict[str, list[Callable[[], None]]] = {}  # by name: replaces each box by the card
 
@@ -44,7 +45,7 @@ def waiting_box(name: str, unit: str, commit: Callable[[str], Card], measure: Ca
     skips = widgets.HBox([skip, skip_all], _dom_classes=["nnopt-skips"])
     saved = Card(title, "guess", (_("Waits for your guess: run this cell again."),))
     made = form([head, row, answer, skips], saved, "guess")
-    made.noted = {COVERS: _counting_covers()}
+    made.noted = {COVERS: _counting_covers(), WAITS: _counting_waits()}
     _waiting.setdefault(name, []).append(lambda: made.replace(measure()))
     return made
 
@@ -57,6 +58,12 @@ def covers() -> str:
 def _counting_covers() -> str:
     """Two lines: `covers` for one result, and for several, with {count} in the place of their number."""
     return "\n".join((covers(), _("{count} results are hidden until you guess above.", count="{count}")))
+
+
+def _counting_waits() -> str:
+    """Three lines: for one guess, for several, with {count} in the place of their number, and the tooltip."""
+    several = _("≈ {count} guesses wait", count="{count}")
+    return "\n".join((_("≈ 1 guess waits"), several, _("Go to the next guess that waits")))
 
 
 def is_waiting(name: str) -> bool:

@@ -163,6 +163,41 @@ def test_after_all_cells_ran_a_number_is_hidden_until_it_is_guessed_or_shown_wit
     assert page.errors == []
 
 
+def test_what_a_waiting_measurement_leaves_leads_to_its_guess(lab, workspace):
+    (workspace / FILE).unlink(missing_ok=True)
+    cells = [cell.replace(NAME, name) for name in (NAME, "another") for cell in CELLS]
+    write_notebook(workspace / "waits.ipynb", [*cells[:3], f"{cells[3]}\nprint('tells')"])
+    page = lab("waits.ipynb")
+    waits = page.page.locator(".nnopt-waits")
+    assert waits.is_hidden()
+    page.run_all()
+    first, other = (page.page.locator(".jp-CodeCell").nth(place).locator(".nnopt-box input") for place in (1, 3))
+    waits.get_by_text("2 guesses wait").wait_for()
+
+    def leads_to(field):
+        page.page.wait_for_function("field => document.activeElement === field", arg=field.element_handle())
+        page.page.keyboard.press("Escape")
+
+    waits.click()
+    leads_to(first)  # Run All has left the last cell active
+    waits.press("Enter")
+    leads_to(other)
+    below = page.page.get_by_role("link", name="Guess at the measurement below.")
+    below.nth(1).press("Enter")
+    leads_to(other)
+    below.first.click()
+    leads_to(first)
+    hidden = page.page.locator(".jp-Cell[data-covers]")  # the line is at its end
+    hidden.click(position={"x": 120, "y": hidden.bounding_box()["height"] - 12})
+    leads_to(other)
+    first.fill("3")
+    first.press("Enter")
+    waits.get_by_text("1 guess waits").wait_for()
+    page.page.get_by_role("button", name="Show without a guess").locator("visible=true").click()
+    waits.wait_for(state="hidden")
+    assert page.errors == []
+
+
 TELLS = {"tags": ["tells"]}
 
 
@@ -257,7 +292,7 @@ def test_covered_neighbours_are_one_line_in_the_place_of_their_labels(lab, works
     assert [places[place].bounding_box()["height"] for place in (2, 4, 5)] == [0, 0, 0]
     assert page.outputs("ZeroDivisionError").first.is_visible()
     assert places[9].locator("p", has_text="This stays").is_visible()
-    places[3].click()  # whoever looks for the code finds it
+    places[3].click(position={"x": 20, "y": 10})  # whoever looks for the code finds it
     labels[1].wait_for()
     assert not labels[0].is_visible()
     places[7].click()

@@ -5,7 +5,8 @@
   const SECONDS = 2;
   const PARTS = [
     'answers', 'closed', 'contents', 'copies', 'covers', 'earlier', 'ended', 'figures', 'focus', 'folds',
-    'guesses', 'kernels', 'outdated', 'questions', 'renewing', 'saving', 'strips', 'tasks', 'tries', 'units', 'verdicts'
+    'guesses', 'kernels', 'outdated', 'questions', 'renewing', 'saving', 'strips', 'tasks', 'tries', 'units', 'verdicts',
+    'waits'
   ];
   const STYLE = new URL('course.css', HERE);
 
@@ -156,7 +157,7 @@
     if (returns && link) panel.setFragment(link); // it was followed meanwhile
   };
 
-  const plugin = (parts, actions) => ({
+  const plugin = (parts, actions, lumino) => ({
     id: 'nnopt-lab:course',
     description: 'Follows the course, shows buttons for questions and exercises, names controls, stops kernels.',
     autoStart: true,
@@ -171,6 +172,7 @@
       parts.followContents(app);
       parts.saveAfter(app, actions);
       parts.noteBox();
+      parts.followWaiting(app);
       app.commands.addCommand('nnopt-lab:run-above-and-this', {
         label: 'Run the cells above and this one',
         execute: given => runAboveAndThis(app, parts, given)
@@ -188,6 +190,7 @@
           parts.noteRuns(panel, actions);
           parts.noteStart(panel);
           parts.saveInTurn(context);
+          parts.addWaiting(panel, lumino);
           context.ready.then(() => tellLanguage(panel.node, context.model.cells.get(0).sharedModel.getSource(), parts.HAN))
             .catch(() => {});
           returnToPlace(panel, context, parts).catch(() => {}); // the notebook may be damaged, or closed at once
@@ -214,6 +217,7 @@
           parts.offerGuesses(app);
           parts.coverOutputs(app);
           parts.dressFolds(app);
+          parts.countWaiting(app);
           parts.hideOutdatedNotes(app);
           parts.offerToRenew(app);
           parts.showOthers(app);
@@ -227,12 +231,13 @@
   const load = async () => {
     const parts = await Promise.all(PARTS.map(name => import(new URL(`${name}.js`, HERE))));
     const together = Object.assign({}, ...parts), notebooks = await sharedModule('@jupyterlab/notebook');
+    const lumino = await sharedModule('@lumino/widgets');
     together.runOnceStarted(notebooks.NotebookActions);
     together.begin(notebooks.NotebookActions);
     together.keepCardsInSight(notebooks.NotebookActions);
     together.greyEarlier(notebooks.NotebookActions);
     together.hideExplainedErrors(notebooks.NotebookActions); // before a notebook's contents listen
-    const found = plugin(together, notebooks.NotebookActions);
+    const found = plugin(together, notebooks.NotebookActions, lumino);
     return () => ({ __esModule: true, default: found });
   };
   const container = { init: scope => { shared = scope; }, get: load };
