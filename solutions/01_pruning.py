@@ -945,9 +945,9 @@ plots.finish(
 
 # %% [markdown]
 # What to see: layers with the same letter and colour make the channels of one group. In the teacher, on the left, the
-# two layers whose outputs are added share a group, so a filter can only go from both. In the network on the right,
-# outputs are *concatenated*, put side by side. Each layer there has a group of its own, and the layers that read it lose
-# the matching input channels.
+# two layers whose outputs are added share a group, so a filter can only be removed from both. In the network on the
+# right, outputs are *concatenated*, put side by side. Each layer there has a group of its own, and the layers that read
+# it lose the matching input channels.
 
 # %% tags=["fold"]
 # Claims: groups of channels

@@ -1084,9 +1084,9 @@ plots.finish(
 )
 
 # %% [markdown]
-# What to see: on the left, engines right of the dashed line are faster than channels-last float32, the fair baseline.
-# In the middle, the int8 files are the short bars. On the right, no engine loses much: all intervals end below one
-# point.
+# What to see: on the left, engines to the right of the dashed line are faster than channels-last float32, the fair
+# baseline. In the middle, the int8 files are the short bars. On the right, no engine loses much: all intervals end
+# below one point.
 #
 # You can now quantise a network for an engine, check how much of the speed-up is due to integers, and choose an engine
 # within limits.

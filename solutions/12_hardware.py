@@ -333,9 +333,9 @@ plots.finish(
 
 # %% [markdown]
 # What to see: the dashed line is the roof, and the scale is logarithmic. An operator whose bar ends at 10 takes ten
-# times as long as at its roof, and one whose bar ends left of the line found its data in the cache. Channels last
-# shortens the pooling layers most. The last linear layer has so little to do that the call itself takes much of its
-# time.
+# times as long as at its roof, and one whose bar ends to the left of the line found its data in the cache. Channels
+# last shortens the pooling layers most. The last linear layer has so little to do that the call itself takes much of
+# its time.
 
 # %% tags=["fold"]
 # Claims: speed of channels last
@@ -569,8 +569,8 @@ plots.finish(
 )
 
 # %% [markdown]
-# What to see: one picture is on the left, 256 pictures are on the right. A bar that ends right of the dashed line is
-# faster than eager torch, and orange bars are int8. The order of the programs may differ between the two.
+# What to see: one picture is on the left, 256 pictures are on the right. A bar that ends to the right of the dashed
+# line is faster than eager torch, and orange bars are int8. The order of the programs may differ between the two.
 
 # %%
 # Claims: the fastest programs
@@ -758,8 +758,8 @@ plots.finish(
 )
 
 # %% [markdown]
-# What to see: a point right of the dashed line is faster than one thread. A second thread gains more with 256 pictures
-# than with one. Threads that must share a core gain little, and often lose.
+# What to see: a point to the right of the dashed line is faster than one thread. A second thread gains more with 256
+# pictures than with one. Threads that must share a core gain little, and often lose.
 
 # %%
 # Claims: threads for one picture
@@ -1398,7 +1398,7 @@ plots.finish(
 # What to see: a dot is one seed, the mark is their mean, and the number of epochs is in brackets. Blue rungs were kept.
 # On the left, the first change saves most of the time. A change that was no faster when timed was not trained, so it
 # has dots only in the middle. On the right, the dashed line is the loop's accuracy on the test pictures: look for rungs
-# left of it.
+# to the left of it.
 
 # %% tags=["fold"]
 # Numbers: where the ladder was recorded, and the change in accuracy

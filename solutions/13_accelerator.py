@@ -953,10 +953,10 @@ plots.finish(
 
 # %% [markdown]
 # What to see: the first bar is a program that does nothing about its copies. Pinned memory alone makes it four times as
-# fast, and overlapping hides nearly all that copies still cost. So bytes can add hardly anything here; they matter
-# where copies take longer than computing. This network is small: the longer a network computes on a picture, the less
-# copies matter. And a data set that fits into the card's memory, like this lesson's (24 MB as bytes), is copied once
-# and stays there.
+# fast, and overlapping hides nearly all that copies still cost. So copying bytes instead of floats gains hardly
+# anything here; it pays where copies take longer than computing. This network is small: the longer a network computes
+# on a picture, the less copies matter. And a data set that fits into the card's memory, like this lesson's (24 MB as
+# bytes), is copied once and stays there.
 
 # %%
 # Claims: copies to the card

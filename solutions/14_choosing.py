@@ -447,8 +447,8 @@ plots.finish(
 )
 
 # %% [markdown]
-# What to see: a last bar that ends before the grey one, the product, says that the two gains get in each other's way. A
-# last bar that goes beyond it says that one makes room for the other.
+# What to see: a last bar that ends before the grey one, the product, shows that the two changes get in each other's
+# way. A last bar that goes beyond it shows that one makes room for the other.
 
 # %% tags=["fold", "nbval-ignore-output"]
 # Table: gains alone and together

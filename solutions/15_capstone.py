@@ -413,8 +413,8 @@ ax.set(xlabel="change in accuracy against the baseline, points (95 % interval)")
 safe = sum(low > -0.5 for _, low, _ in change.values())
 plots.finish(
     fig,
-    f"Of {len(change)} files, {safe} have an interval that lies right of the dashed "
-    "line, half a point lost.",
+    f"Of {len(change)} files, {safe} have an interval that lies to the right of the "
+    "dashed line, half a point lost.",
     trained="x",
 )
 

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
@@ -11,6 +12,8 @@ from nnopt_lab.course.static_outputs import VIEW, make_static
 
 DOCUMENTED = ("nnopt_lab.techniques", "nnopt_lab.workbench")  # packages whose modules have a page
 PERSONAL = ("ledger()", "progress()")  # cells that show a learner's own guesses and points
+WHOLE, SHORT = "nnopt-whole", 24  # class of code that book.css keeps on one line, and its letters, as in units.js
+SHORT_CODE = re.compile(rf"(?<!<td>)<code>(?=[^<\n]{{1,{SHORT}}}</code>)")
 IN_THE_BOOK = {  # a reader runs no cell
     "Run this cell to guess.": "In the notebook, you guess here.",
     "(run this cell to move the controls)": "(the notebook has controls)",
@@ -66,7 +69,7 @@ def _make_readable(notebook: NotebookNode) -> None:
 def _for_a_reader(html: str) -> str:
     for there, here in IN_THE_BOOK.items():
         html = html.replace(there, here)
-    return html
+    return SHORT_CODE.sub(f'<code class="{WHOLE}">', html)
 
 
 def library_modules(notebook: NotebookNode) -> list[str]:

@@ -3,10 +3,9 @@
 from docutils import nodes
 from sphinx.application import Sphinx
 
+from nnopt_lab.book.lessons import SHORT, WHOLE
 from nnopt_lab.workbench.language.typography import unbroken
 
-SHORT = 24  # letters, as in JupyterLab (units.js)
-WHOLE = "nnopt-whole"  # class of code that book.css keeps on one line
 _VERBATIM = (nodes.literal, nodes.FixedTextElement, nodes.math, nodes.raw, nodes.comment)
 
 

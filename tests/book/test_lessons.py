@@ -113,6 +113,16 @@ def test_a_widget_is_shown_in_the_form_that_needs_no_kernel(lesson):
     assert all(output.data["text/plain"] == "A slider" for output in shown)
 
 
+def test_short_code_of_an_output_stays_on_one_line_but_in_a_table(lesson):
+    path = lesson_files.paths("98_tiny")[True]
+    notebook = nbformat.read(path, 4)
+    html = f"<code>2 ** e</code> <code>{'long ' * 9}</code><td><code>2 ** e</code></td>"
+    notebook.cells[1].outputs = [nbformat.v4.new_output("display_data", {"text/html": html})]
+    nbformat.write(notebook, path)
+    whole = html.replace("<code>2", f'<code class="{lessons.WHOLE}">2', 1)
+    assert lessons.page("98_tiny").cells[1].outputs[0].data["text/html"] == whole
+
+
 def test_nothing_asks_the_reader_to_run_a_cell_or_shows_the_builder_s_points():
     solved, page = lesson_files.read_notebook(lesson_files.paths("01_pruning")[True]), lessons.page("01_pruning")
     for there, here in lessons.IN_THE_BOOK.items():
