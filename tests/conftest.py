@@ -13,13 +13,31 @@ def pytest_addoption(pluginmanager):
     pluginmanager.import_plugin("tests.plugin")
 
 
+REMEMBERED = {
+    "course.calls": ("_accepted", "_given_away", "_left_blank", "_wrong_numbers"),
+    "course.cell_output": ("_waiting",),
+    "course.cell_runs": ("_runs", "_watched"),
+    "course.claims": ("_in_cell",),
+    "course.following": ("_run", "_staying"),
+    "course.goals": ("_reached",),
+    "course.predictions": ("_boxes",),
+    "course.record": ("unwritten",),
+    "course.timing_claims": ("_busy_in_cell",),
+    "course.waiting_reveal": ("_waiting",),
+    "workbench.language.messages": ("_entered",),
+}
+
+
 @pytest.fixture(autouse=True)
-def no_lesson_yet(monkeypatch):
-    """A kernel's current lesson is that of a new kernel, whatever lesson the test before opened."""
+def a_new_kernel(monkeypatch):
+    """The lesson is that of a new kernel, and what a kernel remembers is empty, whatever the test before has left."""
     from nnopt_lab.course import session  # not before the plugin has prepared the imports
 
     monkeypatch.setattr(session, "_lesson", "00_start_here")
-    monkeypatch.setattr("nnopt_lab.workbench.language.messages._entered", [])
+    for name, variables in REMEMBERED.items():
+        if module := sys.modules.get(f"nnopt_lab.{name}"):
+            for variable in variables:
+                monkeypatch.setattr(module, variable, type(getattr(module, variable))())
 
 
 @pytest.fixture(autouse=True)

@@ -20,11 +20,17 @@ if TYPE_CHECKING:
 SECONDS = 120  # for a kernel to become idle; a cell of a shortened lesson takes a few
 
 
-def write_notebook(path: Path, codes: Iterable[str]) -> None:
-    """Write a notebook with a code cell for each source."""
-    made = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, codes)))
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, path)
+def notebook_of(cells: Iterable[str | nbformat.NotebookNode]) -> nbformat.NotebookNode:
+    """A notebook of cells; a text is the source of a code cell."""
+    whole = [nbformat.v4.new_code_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    return nbformat.v4.new_notebook(cells=whole, metadata={"kernelspec": kernel})
+
+
+def write_notebook(path: Path, cells: Iterable[str | nbformat.NotebookNode]) -> str:
+    """Write a `notebook_of` cells, and return the file's name."""
+    nbformat.write(notebook_of(cells), path)
+    return path.name
 
 
 class LabPage:

@@ -1,15 +1,12 @@
 """The bug hunt of lesson 00 in JupyterLab: the lines of the program are buttons, and the card stays."""
 
-import nbformat
+from tests.browser.lab_page import write_notebook
 
 CODE = "from nnopt_lab.lessons.start_here.bug_hunt import mark_bugs\nmark_bugs()"
 
 
 def test_lines_are_marked_by_buttons_and_the_card_stays_when_the_kernel_has_ended(lab, workspace):
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CODE)])
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "hunt.ipynb")
-    opened = lab("hunt.ipynb")
+    opened = lab(write_notebook(workspace / "hunt.ipynb", [CODE]))
     opened.run_all()
     box = opened.outputs("In which lines do you see a bug?")
     box.get_by_role("button", name="F.max_pool2d").click()

@@ -35,8 +35,7 @@ def test_a_lesson_comes_back_as_it_was(lab, workspace):
 
 
 def test_controls_that_come_back_with_their_kernel_are_no_change(lab, workspace):
-    write_notebook(workspace / "slider.ipynb", ["import ipywidgets\nipywidgets.IntSlider()"])
-    lesson = lab("slider.ipynb")
+    lesson = lab(write_notebook(workspace / "slider.ipynb", ["import ipywidgets\nipywidgets.IntSlider()"]))
     lesson.run_all()
     lesson.save()
     lesson.open("slider.ipynb")
@@ -117,11 +116,8 @@ CELLS = ("known = 1", "# Explained", "known", "# Failed", "1 / 0")
 
 
 def test_the_contents_mark_a_cell_with_an_error_but_none_with_a_card_that_explains(lab, workspace):
-    make = {True: nbformat.v4.new_markdown_cell, False: nbformat.v4.new_code_cell}
-    made = nbformat.v4.new_notebook(cells=[make[text.startswith("#")](text) for text in CELLS])
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "errors.ipynb")
-    opened = lab("errors.ipynb")
+    cells = [nbformat.v4.new_markdown_cell(text) if text.startswith("#") else text for text in CELLS]
+    opened = lab(write_notebook(workspace / "errors.ipynb", cells))
     for place in (1, 2):
         opened.page.locator(".jp-Notebook .jp-CodeCell .cm-content").nth(place).click()
         opened.page.keyboard.press("Control+Enter")
@@ -136,10 +132,7 @@ PROSE = "\n\n".join("Prose." for _ in range(40))
 
 
 def test_a_notebook_is_opened_again_at_its_end_which_is_at_the_bottom_of_the_page(lab, workspace):
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(PROSE), nbformat.v4.new_code_cell("1 + 1")])
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "ends.ipynb")
-    page = lab("ends.ipynb")
+    page = lab(write_notebook(workspace / "ends.ipynb", [nbformat.v4.new_markdown_cell(PROSE), "1 + 1"]))
     page.page.locator(".jp-CodeCell .cm-content").click()
     page.page.keyboard.press("Shift+Enter")  # adds a cell, which is not saved
     page.page.locator(".jp-CodeCell").nth(1).wait_for()

@@ -37,8 +37,7 @@ rows
 
 @pytest.fixture
 def lesson(lab, workspace):
-    write_notebook(workspace / "controls.ipynb", CELLS.strip().split("\n---\n"))
-    opened = lab("controls.ipynb")
+    opened = lab(write_notebook(workspace / "controls.ipynb", CELLS.strip().split("\n---\n")))
     opened.run_all()
     return opened
 

@@ -5,6 +5,7 @@ import pytest
 
 from nnopt_lab.course.asking import ASKS, CHECKS, GUESSES, asks, checks, guesses, prose
 from nnopt_lab.course.exercises import cell_id, exercises, questions
+from tests.browser.lab_page import write_notebook
 from tests.browser.test_cards import CONTRASTS
 
 ASKED, EXERCISE = questions()["start.three_percent"], exercises()["start.conv_parameters"]
@@ -94,10 +95,7 @@ def page(lab, workspace):
         code('claim("One is less than two.", 1 < 2)'),
         code("# Numbers: one\nx = 1", metadata={"jupyter": {"source_hidden": True}}),
     ]
-    made = nbformat.v4.new_notebook(cells=cells)
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "edges.ipynb")
-    opened = lab("edges.ipynb")
+    opened = lab(write_notebook(workspace / "edges.ipynb", cells))
     opened.run_all()
     return opened
 

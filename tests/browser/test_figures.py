@@ -67,8 +67,7 @@ CONTRASTS = """async () => {
 
 @pytest.fixture
 def figures(lab, workspace):
-    write_notebook(workspace / "figures.ipynb", CELLS.strip().split("\n---\n"))
-    opened = lab("figures.ipynb")
+    opened = lab(write_notebook(workspace / "figures.ipynb", CELLS.strip().split("\n---\n")))
     opened.run_all()
     opened.outputs("It is 3.").wait_for()
     return opened
@@ -105,8 +104,7 @@ def test_texts_can_be_read_in_each_theme_and_after_a_change_of_it(figures):
 
 def test_code_can_be_read_in_each_theme_also_where_its_cell_is_not_selected(lab, workspace):
     code = 'def half(x):  # a comment\n    """A docstring."""\n    return print(f"{x[0]}", {"a": len([None, 1.5 * x])})'
-    write_notebook(workspace / "code.ipynb", ["1", code])
-    opened = lab("code.ipynb")
+    opened = lab(write_notebook(workspace / "code.ipynb", ["1", code]))
     for theme in THEMES:
         opened.menu_item("Settings", "Theme", theme)
         opened.page.locator(f"body[data-jp-theme-name='{theme}']").wait_for(state="attached")

@@ -7,7 +7,7 @@ from nbclient import NotebookClient
 from nnopt_lab.course.asking import GUESSES, guesses
 from nnopt_lab.course.record import FILE, read
 from nnopt_lab.course.waiting_reveal import COVERS, covers
-from tests.browser.lab_page import write_notebook
+from tests.browser.lab_page import notebook_of, write_notebook
 
 NAME = "speed-up from a test"
 CELLS = (
@@ -24,8 +24,7 @@ def run_cell(page, place: int) -> None:
 
 def test_a_guess_is_changed_until_it_is_measured_and_comes_back_with_the_notebook(lab, workspace):
     (workspace / FILE).unlink(missing_ok=True)
-    write_notebook(workspace / "guesses.ipynb", CELLS)
-    page = lab("guesses.ipynb")
+    page = lab(write_notebook(workspace / "guesses.ipynb", CELLS))
     run_cell(page, 0)
     field = page.page.get_by_role("textbox", name="Your guess")
     for text in ("much", ""):
@@ -63,13 +62,11 @@ def test_a_guess_needs_no_code_and_its_title_is_that_of_its_form(lab, workspace)
     def asking(name: str):
         return nbformat.v4.new_code_cell(f'predict("{name}")', metadata={GUESSES: guesses([name])})
 
-    loads = nbformat.v4.new_code_cell("from nnopt_lab.course.predictions import predict")
+    loads = "from nnopt_lab.course.predictions import predict"
     told = nbformat.v4.new_markdown_cell("How many times as fast is it?")
     others = nbformat.v4.new_markdown_cell("And the two others?")
-    made = nbformat.v4.new_notebook(cells=[loads, told, asking("alone"), others, asking("first"), asking("second")])
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "asked.ipynb")
-    page = lab("asked.ipynb")
+    cells = [loads, told, asking("alone"), others, asking("first"), asking("second")]
+    page = lab(write_notebook(workspace / "asked.ipynb", cells))
     run_cell(page, 0)
     alone, first = page.page.locator(".nnopt-guessing").all()[:2]
     assert alone.locator(".cm-content").is_hidden() and alone.get_by_text("Predict: alone", exact=True).is_visible()
@@ -96,10 +93,7 @@ def test_enter_on_a_guess_that_was_skipped_leads_to_its_field_not_into_its_code(
     (workspace / FILE).unlink(missing_ok=True)
     loads, asks = map(nbformat.v4.new_code_cell, CELLS[0].split("\n"))
     asks.metadata[GUESSES] = guesses([NAME])
-    made = nbformat.v4.new_notebook(cells=[loads, asks, nbformat.v4.new_markdown_cell("Prose.")])
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "skipped.ipynb")
-    page = lab("skipped.ipynb")
+    page = lab(write_notebook(workspace / "skipped.ipynb", [loads, asks, nbformat.v4.new_markdown_cell("Prose.")]))
     page.run_all()
     asked, press = page.page.locator(".nnopt-guessing"), page.page.keyboard.press
     field = asked.get_by_role("textbox", name="Your guess")
@@ -123,8 +117,7 @@ def test_enter_on_a_guess_that_was_skipped_leads_to_its_field_not_into_its_code(
 def test_after_all_cells_ran_a_number_is_hidden_until_it_is_guessed_or_shown_without_a_guess(lab, workspace):
     (workspace / FILE).unlink(missing_ok=True)
     cells = [cell.replace(NAME, name) for name in (NAME, "another", "a third") for cell in CELLS]
-    write_notebook(workspace / "late.ipynb", cells)
-    page = lab("late.ipynb")
+    page = lab(write_notebook(workspace / "late.ipynb", cells))
     page.run_all()
     asked, measured, _, other, above, third = page.page.locator(".jp-CodeCell").all()
     for cell in (measured, other, third):
@@ -208,13 +201,13 @@ def folded(label: str, code: str):
 def test_what_shows_a_number_that_waits_is_covered_until_it_is_guessed(lab, workspace):
     (workspace / FILE).unlink(missing_ok=True)
     cells = [
-        *map(nbformat.v4.new_code_cell, CELLS[:1]),
+        CELLS[0],
         folded("Answer: speed-up", f"{CELLS[1]}\nprint('own table')"),
         folded("Plot: speed-up", "print('plot')"),
         folded("Claims: speed-up", "from nnopt_lab.course.cards import Card\nCard('claimed', 'good')"),
         nbformat.v4.new_markdown_cell("What to see: it rises."),
         folded("Table: speed-up", "print('late table')"),
-        nbformat.v4.new_code_cell("print('open cell')"),
+        "print('open cell')",
         nbformat.v4.new_code_cell("print('open table')", metadata=TELLS),
         nbformat.v4.new_markdown_cell("It fell.\n\nBy a half.", metadata=TELLS),
         folded("Numbers: broken", "1 / 0"),
@@ -223,10 +216,7 @@ def test_what_shows_a_number_that_waits_is_covered_until_it_is_guessed(lab, work
     ]
     cells[1].metadata[COVERS] = covers()
     cells[-3].metadata["tags"] = ["raises-exception"]
-    made = nbformat.v4.new_notebook(cells=cells)
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "covered.ipynb")
-    page = lab("covered.ipynb")
+    page = lab(write_notebook(workspace / "covered.ipynb", cells))
     texts = [page.page.locator("p", has_text=text) for text in ("it rises", "It fell", "By a half")]
     told = "Array.from(document.querySelectorAll('[data-covers]'), cell => getComputedStyle(cell, '::after').content)"
     page.page.locator("[data-covers]").first.wait_for()
@@ -262,23 +252,20 @@ def test_what_shows_a_number_that_waits_is_covered_until_it_is_guessed(lab, work
 def test_covered_neighbours_are_one_line_in_the_place_of_their_labels(lab, workspace):
     (workspace / FILE).unlink(missing_ok=True)
     cells = [
-        *map(nbformat.v4.new_code_cell, CELLS),
+        *CELLS,
         folded("Numbers: none", "x = 1"),
         folded("Plot: speed-up", "print('plot')"),
         nbformat.v4.new_markdown_cell("What to see: it rises.\n\n- first\n\n- second"),
         folded("Table: speed-up", "print('table')"),
         folded("Claims: broken", "1 / 0"),
-        nbformat.v4.new_code_cell("print('open cell')"),
+        "print('open cell')",
         folded("Plot: later", "print('later plot')"),
         nbformat.v4.new_markdown_cell("What to see: it falls.\n\nThis stays."),
         folded("Table: later", "print('later table')"),
         nbformat.v4.new_markdown_cell("Selected after all cells ran."),
     ]
     cells[6].metadata["tags"] = ["raises-exception"]
-    made = nbformat.v4.new_notebook(cells=cells)
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "joined.ipynb")
-    page = lab("joined.ipynb")
+    page = lab(write_notebook(workspace / "joined.ipynb", cells))
     page.run_all()
     page.page.locator("[data-covers]").nth(2).wait_for()
     places = [page.page.locator(".jp-Notebook .jp-Cell").nth(place) for place in range(len(cells))]
@@ -309,12 +296,8 @@ def test_covered_neighbours_are_one_line_in_the_place_of_their_labels(lab, works
 
 def test_a_notebook_that_comes_back_covers_what_waits_for_a_guess_until_that_is_made(lab, workspace):
     (workspace / FILE).unlink(missing_ok=True)
-    cells = [*map(nbformat.v4.new_code_cell, CELLS), folded("Plot: speed-up", "print('plot')")]
-    cells[1].source = f"print('own table')\n{CELLS[1]}"
-    made = nbformat.v4.new_notebook(cells=cells)
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "back.ipynb")
-    page = lab("back.ipynb")
+    cells = [CELLS[0], f"print('own table')\n{CELLS[1]}", folded("Plot: speed-up", "print('plot')")]
+    page = lab(write_notebook(workspace / "back.ipynb", cells))
     page.run_all()
     page.page.get_by_text("The number is hidden until you guess it.").wait_for()
     assert page.outputs("plot").is_hidden()
@@ -345,8 +328,7 @@ def test_a_solved_notebook_covers_nothing(lab, workspace):
     (workspace / FILE).unlink(missing_ok=True)
     cells = [*map(nbformat.v4.new_code_cell, CELLS), folded("Plot: speed-up", "print('plot')")]
     cells[1].metadata[COVERS] = covers()
-    made = nbformat.v4.new_notebook(cells=cells)
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    made = notebook_of(cells)
     NotebookClient(made, kernel_name="python3").execute()
     nbformat.write(made, workspace / "solved.ipynb")
     page = lab("solved.ipynb")
@@ -364,12 +346,8 @@ CRASH = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
 def test_after_a_restart_what_needs_the_old_kernel_says_so_until_its_cell_runs_again(lab, workspace, crashes):
     (workspace / FILE).unlink(missing_ok=True)
     asks = nbformat.v4.new_code_cell(CELLS[0], metadata={GUESSES: guesses([NAME])})
-    cells = [asks, nbformat.v4.new_code_cell(CELLS[1]), folded("Plot: speed-up", "print('plot')")]
-    cells += map(nbformat.v4.new_code_cell, (PLAYGROUND, CRASH))
-    made = nbformat.v4.new_notebook(cells=cells)
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "ended.ipynb")
-    page = lab("ended.ipynb")
+    cells = [asks, CELLS[1], folded("Plot: speed-up", "print('plot')"), PLAYGROUND, CRASH]
+    page = lab(write_notebook(workspace / "ended.ipynb", cells))
     for place in range(4):
         page.page.locator(".jp-CodeCell").nth(place).evaluate("cell => cell.focus()")
         page.page.keyboard.press("Control+Enter")

@@ -101,10 +101,7 @@ def test_folded_cells_are_quiet_lines_and_a_block_where_they_have_no_outputs(lab
     labels = ("Imports: one", "Numbers: two")
     hidden = {"jupyter": {"source_hidden": True}}
     cells = [nbformat.v4.new_code_cell(f"# {label}\nx = 1", metadata=hidden) for label in labels]
-    made = nbformat.v4.new_notebook(cells=cells)
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "folded.ipynb")
-    page = lab("folded.ipynb").page
+    page = lab(write_notebook(workspace / "folded.ipynb", cells)).page
     folds = [page.locator(".jp-Notebook .jp-PlaceholderText").get_by_text(label, exact=True) for label in labels]
     above, below = (fold.bounding_box() for fold in folds)
     assert below["y"] - above["y"] < 24
@@ -163,12 +160,8 @@ def test_the_readers_place_stays_while_outputs_arrive_above_and_when_the_last_ce
     wait = f"import pathlib, time\nwhile not pathlib.Path({str(signal)!r}).exists():\n    time.sleep(0.1)"
     tall = f"{wait}\nprint('1\\n' * 80)"
     sources = [tall, tall, *["print(2)"] * 30, "from IPython.display import HTML\nHTML('<p role=note>The end</p>')"]
-    cells = list(map(nbformat.v4.new_code_cell, sources))
-    cells.insert(2, nbformat.v4.new_markdown_cell("## The place"))
-    made = nbformat.v4.new_notebook(cells=cells)
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "place.ipynb")
-    opened = lab("place.ipynb")
+    sources.insert(2, nbformat.v4.new_markdown_cell("## The place"))
+    opened = lab(write_notebook(workspace / "place.ipynb", sources))
     opened.menu("Run", "Run All Cells")
     opened.page.locator(".jp-Notebook .jp-Cell.jp-mod-active", has_text="The end").wait_for()
     heading = opened.page.locator(".jp-Notebook h2")

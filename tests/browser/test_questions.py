@@ -9,6 +9,7 @@ import pytest
 from nnopt_lab.course.asking import ASKS, asks, prose
 from nnopt_lab.course.exercises import cell_id, questions
 from nnopt_lab.course.record import FILE, read
+from tests.browser.lab_page import write_notebook
 
 LETTER, NUMBER = questions()["start.three_percent"], questions()["start.where_the_work_is"]
 
@@ -30,10 +31,7 @@ def notebook(workspace):
     (workspace / FILE).unlink(missing_ok=True)
 
     def write(name: str, *cells) -> str:
-        made = nbformat.v4.new_notebook(cells=list(cells))
-        made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-        nbformat.write(made, workspace / name)
-        return name
+        return write_notebook(workspace / name, cells)
 
     return write
 
@@ -127,7 +125,7 @@ def test_a_learners_own_code_stays(lab, notebook, workspace):
 
 
 def test_a_blank_question_that_is_run_shows_no_second_buttons(lab, notebook):
-    first = nbformat.v4.new_code_cell("from nnopt_lab.course.calls import question")
+    first = "from nnopt_lab.course.calls import question"
     page = lab(notebook("blank.ipynb", first, *cells_of(LETTER), *cells_of(NUMBER)))
     page.run_all()
     assert page.page.locator(".nnopt-box:visible").count() == 0
@@ -135,7 +133,7 @@ def test_a_blank_question_that_is_run_shows_no_second_buttons(lab, notebook):
 
 
 def test_a_blank_question_that_was_run_and_saved_comes_back_once(lab, notebook):
-    first = nbformat.v4.new_code_cell("from nnopt_lab.course.calls import question")
+    first = "from nnopt_lab.course.calls import question"
     name = notebook("twice.ipynb", first, *cells_of(LETTER), *cells_of(NUMBER))
     page = lab(name)
     page.run_all()
@@ -149,9 +147,8 @@ def test_a_blank_question_that_was_run_and_saved_comes_back_once(lab, notebook):
 
 
 def test_without_the_extensions_marks_the_kernels_own_buttons_answer(lab, notebook, workspace):
-    cells = [nbformat.v4.new_code_cell("from nnopt_lab.course.calls import question")]
-    cells += [nbformat.v4.new_code_cell(f'question("{asked.id}")') for asked in (LETTER, NUMBER)]
-    page = lab(notebook("plain.ipynb", *cells))
+    asking = [f'question("{asked.id}")' for asked in (LETTER, NUMBER)]
+    page = lab(notebook("plain.ipynb", "from nnopt_lab.course.calls import question", *asking))
     page.run_all()
     first, second = page.cells(LETTER.text).last, page.cells(NUMBER.text).last
     first.get_by_role("button", name="b", exact=True).click()

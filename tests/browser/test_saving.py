@@ -4,6 +4,7 @@ import nbformat
 import pytest
 
 from nnopt_lab.course.exercises import questions
+from tests.browser.lab_page import write_notebook
 
 QUESTION = questions()["start.where_the_work_is"]
 SETUP = "from nnopt_lab.course.calls import lesson, question\nlesson('00_start_here')"
@@ -14,9 +15,7 @@ TAB = ".lm-DockPanel-tabBar .lm-TabBar-tab.lm-mod-current"
 def notebook(workspace, tmp_path):
     """A notebook whose second cell answers a question."""
     path = workspace / f"{tmp_path.name}.ipynb"
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in (SETUP, answer(1))])
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, path)
+    write_notebook(path, [SETUP, answer(1)])
     return path
 
 

@@ -3,6 +3,7 @@
 import nbformat
 
 from nnopt_lab.course.record import FILE, read
+from tests.browser.lab_page import write_notebook
 
 PROSE = "\n\n".join("Prose." for _ in range(40))
 GUESS = 'from nnopt_lab.course.predictions import predict\npredict("speed-up in sight", unit="×")'
@@ -21,10 +22,7 @@ element => {
 
 
 def opened(lab, workspace, name: str, cells: list):
-    made = nbformat.v4.new_notebook(cells=cells)
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / name)
-    return lab(name)
+    return lab(write_notebook(workspace / name, cells))
 
 
 def code(source: str, **keywords):

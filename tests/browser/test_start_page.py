@@ -79,8 +79,7 @@ def test_no_lessons_name_is_cut_off_in_the_list_of_files(lab):
 
 def test_a_pass_is_on_the_start_page_and_a_lesson_ends_with_the_way_on(lab, workspace):
     codes = CELLS.strip().split("\n---\n")
-    write_notebook(workspace / "end.ipynb", codes)
-    lesson = lab("end.ipynb")
+    lesson = lab(write_notebook(workspace / "end.ipynb", codes))
     lesson.run_all()
     page = lesson.page
     output = lesson.outputs("Next: 02 Convolutions")
@@ -162,12 +161,11 @@ def test_the_start_page_follows_each_cell_that_runs_and_no_run_of_all(lab, works
     path = workspace / "12_hardware.ipynb"
     kept = path.read_text()
     sections = ['lesson("12_hardware")', *(f"{number} * 2" for number in range(1, 8))]
-    cells = [nbformat.v4.new_code_cell("from nnopt_lab.course.calls import lesson"), nbformat.v4.new_markdown_cell("#")]
+    cells = ["from nnopt_lab.course.calls import lesson", nbformat.v4.new_markdown_cell("#")]
     for number, code in enumerate(sections):
         cells += [nbformat.v4.new_markdown_cell(f"## {number}. Part"), nbformat.v4.new_code_cell(code)]
     cells[-1].metadata["exercise"] = next(iter(exercises("12_hardware")))
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
+    write_notebook(path, cells)
     page_of = lambda: (workspace / START_PAGE).read_text()  # noqa: E731
 
     def wait_for(text: str) -> None:

@@ -4,6 +4,7 @@ import nbformat
 import pytest
 
 from nnopt_lab.course.exercises import exercises, questions
+from tests.browser.lab_page import write_notebook
 from tests.browser.test_questions import cells_of
 
 EXERCISE, LETTER = exercises()["start.conv_parameters"], questions()["start.three_percent"]
@@ -30,10 +31,7 @@ def notebook(workspace):
     """Writes a notebook of cells."""
 
     def write(name: str, cells: list) -> str:
-        made = nbformat.v4.new_notebook(cells=cells)
-        made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-        nbformat.write(made, workspace / name)
-        return name
+        return write_notebook(workspace / name, cells)
 
     return write
 
@@ -59,7 +57,7 @@ def test_cards_are_equally_wide_whatever_they_say_and_a_hint_looks_like_a_button
     for answer in ANSWERS.values():
         codes.append(f"def conv_parameters(i, o, k, b):\n    {answer}\ncheck({EXERCISE.id!r}, conv_parameters)")
     codes.append(f'question("{LETTER.id}", "c")')
-    page = lab(notebook("widths.ipynb", [nbformat.v4.new_code_cell(code) for code in codes]))
+    page = lab(notebook("widths.ipynb", codes))
     page.run_all()
     frames = page.page.locator(".nnopt-help, .jp-OutputArea-output:not(:has(.nnopt-help)) [role=note]")
     assert frames.count() == len(ANSWERS) + 1
@@ -70,8 +68,7 @@ def test_cards_are_equally_wide_whatever_they_say_and_a_hint_looks_like_a_button
 
 
 def test_a_question_that_is_not_answered_leaves_no_empty_output(lab, notebook):
-    first = nbformat.v4.new_code_cell("from nnopt_lab.course.calls import question")
-    page = lab(notebook("stub.ipynb", [first, *cells_of(LETTER)]))
+    page = lab(notebook("stub.ipynb", ["from nnopt_lab.course.calls import question", *cells_of(LETTER)]))
     page.run_all()
     cell = page.page.locator(".jp-CodeCell").last
     cell.locator(".nnopt-strip").wait_for()
@@ -82,7 +79,7 @@ def test_a_question_that_is_not_answered_leaves_no_empty_output(lab, notebook):
 
 def test_blue_cards_stand_out_from_a_dark_page(lab, notebook):
     code = "from nnopt_lab.course.calls import lesson\nlesson('00_start_here')"
-    page = lab(notebook("dark.ipynb", [nbformat.v4.new_code_cell(code)]))
+    page = lab(notebook("dark.ipynb", [code]))
     page.run_all()
     card = page.page.get_by_role("note").first
     page.page.evaluate("document.body.dataset.jpThemeLight = 'true'")  # an earlier test may have chosen a dark theme
@@ -104,9 +101,7 @@ def test_a_check_after_a_syntax_error_judges_no_older_function(lab, notebook):
 
 
 def test_code_at_the_end_of_a_line_needs_no_scrollbar(lab, workspace):
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(OVERHANGING)])
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "overhang.ipynb")
+    write_notebook(workspace / "overhang.ipynb", [nbformat.v4.new_markdown_cell(OVERHANGING)])
     text = lab("overhang.ipynb").page.locator(".jp-MarkdownOutput")
     text.locator("mjx-container").wait_for()
     assert text.evaluate("text => text.scrollWidth === text.clientWidth")

@@ -8,6 +8,7 @@ import pytest
 from nnopt_lab.course.asking import ASKS, CHECKS, asks, checks
 from nnopt_lab.course.exercises import cell_id, exercises, questions
 from nnopt_lab.course.record import FILE, read
+from tests.browser.lab_page import write_notebook
 
 EXERCISE, QUESTION = exercises()["start.conv_parameters"], questions()["start.three_percent"]
 HEAD = "def conv_parameters(in_channels, out_channels, kernel_size, bias):\n    "
@@ -24,16 +25,13 @@ def lesson(lab, workspace, tmp_path):
     def opened(answer: str, words: dict | None = None, more: Iterable[nbformat.NotebookNode] = ()):
         name, metadata = f"{tmp_path.name}.ipynb", {"exercise": EXERCISE.id, CHECKS: words or checks()}
         cells = [
-            nbformat.v4.new_code_cell(SETUP),
+            SETUP,
             nbformat.v4.new_code_cell(answer, id=cell_id("exercise", EXERCISE.id), metadata=metadata),
-            nbformat.v4.new_code_cell(f'check("{EXERCISE.id}", conv_parameters)'),
+            f'check("{EXERCISE.id}", conv_parameters)',
             nbformat.v4.new_markdown_cell("\n\n".join("Prose." for _ in range(60))),
             *more,
         ]
-        made = nbformat.v4.new_notebook(cells=cells)
-        made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-        nbformat.write(made, workspace / name)
-        return lab(name)
+        return lab(write_notebook(workspace / name, cells))
 
     return opened
 
@@ -90,11 +88,7 @@ def test_the_shortcut_does_the_same_in_the_answer_and_in_its_check_and_nothing_e
 )
 def test_the_shortcut_answers_a_question_and_asks_for_a_guess(lab, workspace, tmp_path, code, told):
     setup = "from nnopt_lab.course.calls import lesson, question\nfrom nnopt_lab.course.predictions import predict\n"
-    cells = [nbformat.v4.new_code_cell(source) for source in (f"{setup}lesson('00_start_here')", code)]
-    made = nbformat.v4.new_notebook(cells=cells)
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / f"{tmp_path.name}.ipynb")
-    page = lab(f"{tmp_path.name}.ipynb")
+    page = lab(write_notebook(workspace / f"{tmp_path.name}.ipynb", [f"{setup}lesson('00_start_here')", code]))
     run_first_cell(page)
     page.page.locator(".jp-CodeCell .cm-content").nth(1).click()
     page.page.keyboard.press("Control+Shift+Enter")

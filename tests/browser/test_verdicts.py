@@ -23,7 +23,7 @@ def longest_exercise(lesson: str) -> list:
     place = max((n for n, c in enumerate(cells) if "exercise" in c.metadata), key=lambda n: len(cells[n].source))
     check = next(n for n in range(place, len(cells)) if cells[n].source.startswith("check("))
     wrong = cells[place].source.replace("raise NotImplementedError", "return 0")
-    return [nbformat.v4.new_code_cell(wrong), *cells[check : check + 3]]
+    return [wrong, *cells[check : check + 3]]
 
 
 def prose(lines: int):
@@ -33,12 +33,10 @@ def prose(lines: int):
 @pytest.mark.parametrize("keys", ["Shift+Enter", "Control+Enter"])
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_the_card_is_in_sight_after_the_check_has_run(lab, workspace, lesson, keys):
-    begin = nbformat.v4.new_code_cell("from nnopt_lab.course.calls import check\nimport torch")
+    begin = "from nnopt_lab.course.calls import check\nimport torch"
     cells = [begin, prose(12), *longest_exercise(lesson), prose(40)]
-    made = nbformat.v4.new_notebook(cells=cells)
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     name = f"verdict_{lesson}.ipynb"
-    nbformat.write(made, workspace / name)
+    write_notebook(workspace / name, cells)
     page = lab(name)
     editors = page.page.locator(".jp-CodeCell .cm-content")
     for place in range(2):
@@ -64,8 +62,7 @@ def test_a_note_about_the_librarys_function_goes_once_the_answer_has_passed(lab,
         'check("pruning.levels", next(answers))',
         'levels = yours_or_ours("pruning.levels")',
     ]
-    write_notebook(workspace / "outdated.ipynb", sources)
-    page = lab("outdated.ipynb")
+    page = lab(write_notebook(workspace / "outdated.ipynb", sources))
     page.run_all()
     note = page.page.locator(".nnopt-note")
     note.wait_for()
@@ -91,13 +88,8 @@ def test_a_late_pass_offers_to_run_the_cells_below_that_used_the_librarys_functi
         'check("pruning.l1_importance", lambda weight: weight)',
         'print("never", levels.__module__)',
     ]
-    cells = [nbformat.v4.new_code_cell(source) for source in sources]
-    cells[2:2] = [prose(9)]
-    cells[7:7] = [prose(40)]
-    made = nbformat.v4.new_notebook(cells=cells)
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(made, workspace / "late_pass.ipynb")
-    page = lab("late_pass.ipynb")
+    cells = [*sources[:2], prose(9), *sources[2:6], prose(40), *sources[6:]]
+    page = lab(write_notebook(workspace / "late_pass.ipynb", cells))
     code = page.page.locator(".jp-CodeCell")
 
     def run(place: int) -> None:
@@ -138,8 +130,7 @@ def test_a_first_run_from_top_to_bottom_offers_to_run_nothing_again(lab, workspa
         'levels = yours_or_ours("pruning.levels")',
         'print("in", levels.__module__)',
     ]
-    write_notebook(workspace / "first_run.ipynb", sources)
-    page = lab("first_run.ipynb")
+    page = lab(write_notebook(workspace / "first_run.ipynb", sources))
     page.run_all()
     check = page.page.locator(".jp-CodeCell").nth(1)
     check.locator(".nnopt-good").wait_for()

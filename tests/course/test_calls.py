@@ -27,13 +27,6 @@ RIGHT = own(EXERCISE.reference)
 NUMBER, LETTER = questions()["start.where_the_work_is"], questions()["start.three_percent"]
 
 
-@pytest.fixture(autouse=True)
-def a_new_kernel(monkeypatch):
-    monkeypatch.setattr(calls, "_accepted", {})
-    monkeypatch.setattr(calls, "_given_away", set())
-    monkeypatch.setattr(calls, "_left_blank", set())
-
-
 @pytest.fixture
 def noted(own_workspace):
     return lambda section, id: read(own_workspace)[section].get(id)

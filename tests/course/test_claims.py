@@ -13,7 +13,7 @@ from nnopt_lab.course.record import NOT_JUDGED, read
 
 
 @pytest.fixture(autouse=True)
-def a_new_kernel(monkeypatch):
+def on_a_quiet_machine(monkeypatch):
     monkeypatch.setattr(timing_claims, "is_busy", lambda: False)
 
 

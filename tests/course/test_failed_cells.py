@@ -21,8 +21,6 @@ def notebook(monkeypatch, capsys, own_workspace):
     shell = InteractiveShell()
     for module in (cell_runs, calls):
         monkeypatch.setattr(module, "shell", lambda: shell)
-    monkeypatch.setattr(calls, "_accepted", {})
-    monkeypatch.setattr(calls, "_given_away", set())
     calls.lesson("00_start_here")
 
     def run(source: str, id: str | None = None):
@@ -30,9 +28,7 @@ def notebook(monkeypatch, capsys, own_workspace):
 
     run.check = lambda: calls.check(ID, shell.user_ns["conv_parameters"])
     run.tries = lambda: read(own_workspace)["exercises"].get(ID, {}).get("attempts", 0)
-    yield run
-    cell_runs._watched.clear()
-    cell_runs._runs.clear()
+    return run
 
 
 STOPS = {

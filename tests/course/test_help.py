@@ -19,12 +19,6 @@ ID = EXERCISE.id
 SOLUTION = "return out_channels * in_channels"
 
 
-@pytest.fixture(autouse=True)
-def a_new_kernel(monkeypatch):
-    monkeypatch.setattr(calls, "_accepted", {})
-    monkeypatch.setattr(calls, "_given_away", set())
-
-
 def wrong(in_channels, out_channels, kernel_size, bias):
     return 0
 

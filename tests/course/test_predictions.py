@@ -22,9 +22,8 @@ NAME = "speed-up at 90 % sparsity"
 
 
 @pytest.fixture(autouse=True)
-def a_lesson_is_open(monkeypatch):
+def a_lesson_is_open():
     session.enter("01_pruning")
-    monkeypatch.setattr(predictions, "_boxes", {})
 
 
 @pytest.fixture

@@ -33,11 +33,6 @@ PASSED = {"passed": True, "points": 1, "attempts": 2}
 GUESS = {"lesson": "00_start_here", "unit": "×", "guess": 2.0, "measured": None, "low": None, "high": None}
 
 
-@pytest.fixture(autouse=True)
-def nothing_unwritten(monkeypatch):
-    monkeypatch.setattr(record, "unwritten", {})
-
-
 @pytest.fixture
 def file(own_workspace):
     return own_workspace / FILE

@@ -7,7 +7,7 @@ import re
 import nbformat
 import pytest
 
-from nnopt_lab.course import calls, last_work, session, start_page
+from nnopt_lab.course import last_work, session, start_page
 from nnopt_lab.course.calls import check, question
 from nnopt_lab.course.exercises import cell_id, exercises, lesson_points, questions
 from nnopt_lab.course.ledger import ENOUGH
@@ -144,8 +144,6 @@ def test_it_goes_on_in_the_lesson_that_was_saved_last_and_after_a_complete_one_i
 
 
 def test_it_goes_on_where_the_last_check_answer_or_guess_was_even_if_it_is_not_saved_yet(mine, monkeypatch):
-    monkeypatch.setattr(calls, "_accepted", {})
-    monkeypatch.setattr(calls, "_given_away", set())
     monkeypatch.setattr(session, "_lesson", "04_batch_sizes")
     work_on(mine, "03_learning_rates", 1_600_000_000)
 
@@ -272,8 +270,6 @@ def test_news_stay_until_the_next_start(mine):
 
 
 def test_a_pass_is_on_the_page_at_once_and_a_failure_changes_nothing(mine, monkeypatch):
-    monkeypatch.setattr(calls, "_accepted", {})
-    monkeypatch.setattr(calls, "_given_away", set())
     exercise, number = exercises()["start.conv_parameters"], questions()["start.where_the_work_is"]
     before = page(mine)
     check(exercise.id, lambda *arguments: 0)

@@ -21,8 +21,6 @@ NAME = "speed-up in a test"
 def on_a_page(monkeypatch):
     session.enter("01_pruning")
     monkeypatch.setattr(predictions, "has_learner", lambda: True)
-    monkeypatch.setattr(waiting_reveal, "_waiting", {})
-    monkeypatch.setattr(predictions, "_boxes", {})
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def shown(playground: Playground, **values) -> tuple[str, list[Axes]]:
 def goals(playground: Playground) -> list[tuple[bool, str]]:
     """Whether each goal is ticked, and what was found, or else its sentence.
 
-    Call `forget_goals()` before a test that ticks goals.
+    A goal that was ticked once stays so in this test; `forget_goals()` takes all ticks away.
     """
     tasks, found = (
         re.findall("<div><b[^>]*>(.)</b> (.*?)</div>", playground.children[place].value) for place in (1, -1)

@@ -9,7 +9,6 @@ from torch.nn import functional as F
 from nnopt_lab.course import recordings
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
-from nnopt_lab.course.goals import forget_goals
 from nnopt_lab.course.recordings import experiments as all_experiments
 from nnopt_lab.course.recordings import live_or_recorded, recorded
 from nnopt_lab.lessons.accelerator import experiments, ladders
@@ -119,7 +118,6 @@ def test_the_playground_says_that_a_card_never_pays():
 
 
 def test_the_playgrounds_goals_are_reached_with_the_recorded_card():
-    forget_goals()
     playground = price_playground(recorded("accelerator")["result"])
     assert (
         ticks(playground) == [False, False, False]
@@ -139,7 +137,6 @@ def test_the_playgrounds_goals_are_reached_with_the_recorded_card():
 
 @pytest.mark.parametrize(("watts", "ticked"), [(550, False), (600, True)])
 def test_energy_is_a_quarter_of_the_price_only_on_a_hungry_card_at_the_lowest_rent(watts, ticked):
-    forget_goals()
     playground = price_playground(CARD)
     shown(playground, **{"card,_watts": watts, "card,_€_per_hour": 0.5})
     assert ticks(playground)[2] == (0.3 * watts / 1000 / (0.3 * watts / 1000 + 0.5) > 0.25) == ticked

@@ -11,7 +11,6 @@ from torchvision.transforms.v2.functional import crop
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
-from nnopt_lab.course.goals import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.batch_sizes import experiments
 from nnopt_lab.lessons.batch_sizes import playground as playground_module
@@ -99,9 +98,7 @@ def made_up(monkeypatch):
         }, 100.0
 
     monkeypatch.setattr(playground_module, "_measured", measured)
-    forget_goals()
-    yield batch_playground({"fresh": "fresh", "trained": "trained"}, data.load("fashion"))
-    forget_goals()
+    return batch_playground({"fresh": "fresh", "trained": "trained"}, data.load("fashion"))
 
 
 def test_the_goal_of_angles_wants_the_smallest_size_of_each_network(made_up):

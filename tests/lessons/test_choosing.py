@@ -8,7 +8,6 @@ from optuna.trial import create_trial
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
-from nnopt_lab.course.goals import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.choosing import experiments
 from nnopt_lab.lessons.choosing.playground import front_playground
@@ -72,7 +71,6 @@ def test_the_playground_picks_the_cheapest_within_the_limit_of_the_trials_so_far
 
 
 def test_the_playgrounds_goals_are_reached_with_the_recorded_search():
-    forget_goals()
     first = recorded("autotune_search")["result"]["search"][0]
     playground = front_playground([Point(**point) for point in first["points"]], Point(**first["original"]))
     assert ticks(playground) == [False, False, False]
@@ -90,7 +88,6 @@ def test_the_playgrounds_goals_are_reached_with_the_recorded_search():
 
 
 def test_the_playgrounds_goals_compare_limits_with_the_same_trials_only():
-    forget_goals()
     original = Point(-1, {}, 90.0, 1000, 8.0)
     points = [Point(0, {}, 89.9, 900, 6.0), Point(1, {}, 88.5, 1100, 9.0), Point(2, {}, 89.2, 700, 4.0)]
     playground = front_playground(points, original, "bytes")

@@ -8,7 +8,6 @@ from torch.nn import functional as F
 
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
-from nnopt_lab.course.goals import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.few_bits import experiments
 from nnopt_lab.lessons.few_bits.playground import badly_scaled, equalization_playground
@@ -99,7 +98,6 @@ def test_the_playground_shows_three_networks_and_what_rounding_leaves_of_them():
 
 
 def test_goals_of_the_playground():
-    forget_goals()
     playground = equalization_playground(models.trained("mynet"), data.load("fashion"))
     shown(playground, bits=8)
     assert ticks(playground) == [False, False, False]

@@ -87,7 +87,6 @@ def test_the_playground_says_when_one_more_core_makes_the_program_slower(overhea
 
 
 def test_only_an_almost_parallel_program_keeps_many_cores_busy_and_overhead_can_make_them_slower_than_one():
-    forget_goals()
     playground = scaling_playground()
     assert ticks(playground) == [False, False, False]
     shown(playground, cores=MOST, serial_share=0.01, overhead_per_core=0.0001)

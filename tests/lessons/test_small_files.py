@@ -13,7 +13,6 @@ from scipy.ndimage import mean
 
 from nnopt_lab.course.checking import examine, judge_answer
 from nnopt_lab.course.exercises import exercises, questions
-from nnopt_lab.course.goals import forget_goals
 from nnopt_lab.course.recordings import recorded
 from nnopt_lab.lessons.small_files import experiments
 from nnopt_lab.lessons.small_files.playground import compression_playground
@@ -125,7 +124,6 @@ def test_the_playground_shows_the_bytes_of_the_file_by_part():
 
 
 def test_goals_of_the_playground():
-    forget_goals()
     playground = compression_playground(models.trained("mynet"), data.load("fashion"))
     assert ticks(playground) == [False, False, False]
     shown(playground, **{"zeros,_%": 95})

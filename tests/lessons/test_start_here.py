@@ -12,7 +12,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from nnopt_lab.course.builder import to_notebook
 from nnopt_lab.course.checking import examine
 from nnopt_lab.course.exercises import exercises
-from nnopt_lab.course.goals import forget_goals
 from nnopt_lab.lessons.start_here import playground as lesson_playground
 from nnopt_lab.lessons.start_here.playground import _pair, _Tried, layer_playground
 from nnopt_lab.workbench import measure
@@ -82,7 +81,6 @@ def test_the_playground_sees_when_fewer_macs_take_longer(last, pair):
 def test_a_pair_that_reaches_the_goal_in_the_figure_is_measured_again_and_ticked_or_explained(
     monkeypatch, again, mark, sentence
 ):
-    forget_goals()
     monkeypatch.setattr(lesson_playground, "_pair", lambda seen: tuple(reversed(seen)) if len(seen) == 2 else None)
     monkeypatch.setattr(measure, "ratio", lambda slow, fast: again)
     playground = layer_playground()
@@ -91,7 +89,6 @@ def test_a_pair_that_reaches_the_goal_in_the_figure_is_measured_again_and_ticked
     assert f"{mark}</b> {sentence}" in found
     shown(playground, kernel=5)
     assert "noise" not in playground.children[-1].value
-    forget_goals()
 
 
 def test_the_playground_prices_a_convolution_and_keeps_those_before_it():
