@@ -297,3 +297,20 @@ def test_the_page_scrolls_only_as_far_as_the_card_needs(lesson):
     page.page.wait_for_timeout(1000)
     space = "card => card.closest('.jp-Notebook').getBoundingClientRect().bottom - card.getBoundingClientRect().bottom"
     assert -1 <= card.evaluate(space) < 60
+
+
+def test_after_a_shorter_card_the_page_goes_back_as_far_as_that_card_allows(lesson):
+    taller = "presses = globals().get('presses', 0) + 1\n" + HEAD + "return 0 if presses == 2 else [][0]"
+    page = lesson(taller)
+    page.page.set_viewport_size({"width": 1280, "height": 600})
+    run_first_cell(page)
+    exercise, check = page.page.locator(".jp-CodeCell").nth(1), page.page.locator(".jp-CodeCell").nth(2)
+    tops, heights = [], []
+    for _ in range(3):
+        exercise.get_by_role("button", name="Check", exact=True).press("Enter")
+        page.wait_until_idle()
+        page.page.wait_for_timeout(1000)
+        tops.append(exercise.bounding_box()["y"])
+        heights.append(check.locator(".nnopt-bad").first.bounding_box()["height"])
+    assert heights[0] == heights[2] != heights[1]
+    assert tops[2] == pytest.approx(tops[0], abs=1)

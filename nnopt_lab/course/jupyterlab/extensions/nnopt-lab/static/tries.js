@@ -37,17 +37,29 @@ const showRunning = ({ sessionContext }, cell) => {
   };
 };
 
+// A card may be shorter than the one of the try before, for which the page was scrolled: as long as the page stays there,
+// it goes back to where the exercise was before its first try.
+const placed = new WeakMap(); // by an exercise's cell, its top before those tries, and after the last one
+
+const topOf = ({ node }) => node.getBoundingClientRect().top;
+
+const topBefore = cell => {
+  const top = topOf(cell), { first = top, last } = placed.get(cell) ?? {};
+  return Math.abs(last - top) < 1 ? first : top;
+};
+
 const tryOnce = async (panel, cell) => {
   const check = checkOf(panel.content, cell);
   if (running.has(cell)) return;
   running.add(cell);
-  const end = showRunning(panel, cell), { top } = cell.node.getBoundingClientRect();
+  const end = showRunning(panel, cell), top = topBefore(cell);
   await runCells(panel, check ? [cell, check] : [cell]);
   end();
   running.delete(cell);
   if (!check) return;
   await showVerdict(panel.content, check);
   scrollBack(panel.content, check, cell, top);
+  placed.set(cell, { first: top, last: topOf(cell) });
 };
 
 const parts = (panel, cell, { button, tip }) => {
