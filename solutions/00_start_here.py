@@ -11,7 +11,7 @@
 # **How a lesson works**
 #
 # - Run a cell with Shift+Enter. Fill in the cells with `raise NotImplementedError` and press *Check* under them
-#   (Ctrl+Shift+Enter).
+#   (Shift+Enter leads there, too). *Code* only shows the call that a button or a form stands for.
 # - Hints and further tries cost no points.
 # - Before some measurements you make a guess. Comparing it with the result is how you learn what really makes a network
 #   fast.

@@ -14,7 +14,7 @@ def pytest_addoption(pluginmanager):
 
 
 REMEMBERED = {
-    "course.calls": ("_accepted", "_given_away", "_left_blank", "_wrong_numbers"),
+    "course.calls": ("_accepted", "_given_away", "_left_blank", "_mistakes", "_wrong_numbers"),
     "course.cell_output": ("_waiting",),
     "course.cell_runs": ("_runs", "_watched"),
     "course.claims": ("_in_cell",),

@@ -39,6 +39,7 @@ __all__ = ["check", "claim", "hint", "lesson", "needs", "question", "yours_or_ou
 _UNANSWERED = ("blank", "library")
 _accepted: dict[str, object] = {}
 _left_blank: set[str] = set()  # exercises that were blank at their last check
+_mistakes: dict[str, str] = {}  # by exercise: the mistake that its last check named
 _given_away: set[str] = set()  # exercises for which the lesson now uses the library's function
 _wrong_numbers: dict[tuple[Path, str], list[float]] = {}  # different wrong answers, by workspace and question
 
@@ -72,7 +73,7 @@ def check(id: str, answer) -> Card:
     if not _known(id, exercises()):
         return _unknown(id)
     exercise = exercises()[id]
-    if (failed := failed_card(exercise)) is not None:
+    if (failed := failed_card(exercise, _mistakes.get(id, ""))) is not None:
         return failed
     limit = time_limit(exercise)
     try:
@@ -88,6 +89,7 @@ def check(id: str, answer) -> Card:
         _accepted.pop(id, None)
     if verdict.passed:
         _accepted[id] = answer
+        _mistakes.pop(id, None)
     answered = verdict.state not in _UNANSWERED
     record.note_attempt("exercises", id, verdict.passed, exercise.points, answered=answered)
     share_log.note(exercise.lesson, id if answered else "", mistakes.of_verdict(exercise, verdict))
@@ -246,7 +248,8 @@ def _open_card(exercise, verdict: Verdict) -> Card:
     else:
         earned = record.read(workspace())["exercises"].get(exercise.id, {}).get("points", 0)
         title, mood = _not_yet(earned, which), "bad"
-        lines = [_without_repetition(verdict), *shown]
+        _mistakes[exercise.id] = _without_repetition(verdict)
+        lines = [_mistakes[exercise.id], *shown]
     lines.append(_('`hint("{id}")` helps.', id=exercise.id))
     return HelpCard(title, mood, tuple(lines), folds, exercise=exercise.id)
 

@@ -7,15 +7,21 @@ from nnopt_lab.course.help import HelpCard
 from nnopt_lab.workbench.language import _, translated
 
 
-def failed_card(exercise: Exercise) -> Card | None:
-    """The card for an exercise whose cell stopped before it defined the answer in its last run; else None."""
+def failed_card(exercise: Exercise, mistake: str = "") -> Card | None:
+    """The card for an exercise whose cell stopped before it defined the answer in its last run; else None.
+
+    Args:
+        exercise: the exercise.
+        mistake: of the answer that was checked last; the learner was mending it.
+    """
     run = stopped_run(exercise.name, cell_id("exercise", exercise.id))
     if run is None:
         return None
     title = _("{exercise}: not checked", exercise=translated(exercise.title))
     again = _("Correct that cell and press *Check*.")
     helps = _('`hint("{id}")` helps.', id=exercise.id)
-    lines = (_what_stopped(run), again, without_buttons(), _("This did not count as a try."), helps)
+    told = (_("The last check said: {mistake}", mistake=mistake),) if mistake else ()
+    lines = (_what_stopped(run), again, without_buttons(), _("This did not count as a try."), *told, helps)
     return HelpCard(title, "quiet", lines, exercise=exercise.id)
 
 

@@ -56,6 +56,33 @@ def test_hints_open_one_by_one_and_then_a_solution_and_stay_when_the_notebook_co
     assert page.outputs("Error displaying widget").count() == 0
 
 
+def test_an_opened_hint_stays_open_whatever_the_next_check_says(lab, notebook, workspace):
+    (workspace / FILE).unlink(missing_ok=True)
+    page = lab(notebook("kept.ipynb", WRONG))
+    page.run_all()
+    cell, answer = page.page.locator(".jp-CodeCell").last, page.page.locator(".jp-CodeCell .cm-content").nth(1)
+    opened = cell.locator("details[open]:visible", has_text="Hint 1 of 3")
+    cell.get_by_role("button", name="Hint 1 of 3").click()
+    opened.wait_for()
+
+    def checks(code: str, told: str) -> None:
+        answer.click()
+        page.page.keyboard.press("Control+a")
+        page.page.keyboard.insert_text(code)
+        page.page.keyboard.press("Control+Enter")
+        cell.locator(".jp-InputArea-prompt").click()
+        page.page.keyboard.press("Control+Enter")
+        cell.get_by_text(told).locator("visible=true").first.wait_for()
+        page.wait_until_idle()
+
+    checks("def conv_parameters(:", "The last check said")
+    opened.wait_for()
+    opened.locator("summary").click()
+    checks("def conv_parameters(*given): return 7", "your result")
+    assert opened.count() == 0, "what the learner has folded stays folded"
+    assert page.errors == []
+
+
 def test_the_keyboard_reads_a_hint_and_goes_back_to_the_notebook(lab, notebook, workspace):
     (workspace / FILE).unlink(missing_ok=True)
     page = lab(notebook("keys.ipynb", WRONG))

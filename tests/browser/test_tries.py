@@ -164,16 +164,26 @@ def closed_check(lesson):
     return page, page.page.locator(".jp-CodeCell").nth(2)
 
 
-def test_a_check_without_a_card_takes_no_place_and_is_seen_once_it_is_selected(closed_check):
+def has_focus(page, button: str) -> None:
+    page.page.wait_for_function("name => document.activeElement?.textContent === name", arg=button)
+
+
+def test_shift_enter_leads_from_an_answer_to_the_button_of_its_check_and_then_on(closed_check):
     page, check = closed_check
-    assert check.evaluate("cell => cell.getBoundingClientRect().height") == 0
+    code, height = check.locator(".cm-content"), "cell => cell.getBoundingClientRect().height"
+    assert check.evaluate(height) == 0
     page.page.locator(".jp-CodeCell .cm-content").nth(1).click()
     page.page.keyboard.press("Shift+Enter")
-    check.locator(".cm-content").wait_for()
-    assert "jp-mod-active" in check.get_attribute("class")
-    page.page.keyboard.press("Shift+Enter")
+    has_focus(page, "Check")
+    assert check.evaluate(height) == 0, "without a card, there is nothing to see"
+    assert page.outputs("not yet").count() == 0
+    page.page.keyboard.press("Enter")
     page.outputs("not yet").wait_for()
-    assert check.locator(".cm-content").is_hidden() and page.errors == []
+    page.wait_until_idle()
+    has_focus(page, "Check")
+    page.page.keyboard.press("Shift+Enter")
+    page.page.wait_for_function("document.activeElement.matches('.jp-MarkdownCell')")
+    assert code.is_hidden() and page.errors == []
 
 
 def test_a_selected_check_is_marked_beside_its_card_and_its_code_is_shown_on_request(closed_check):
@@ -192,26 +202,23 @@ def test_a_selected_check_is_marked_beside_its_card_and_its_code_is_shown_on_req
     assert code.is_hidden() and marker.evaluate("bar => getComputedStyle(bar).backgroundColor") != "rgba(0, 0, 0, 0)"
 
 
-def test_the_code_of_a_check_is_open_while_the_cursor_is_in_it(closed_check):
+def test_an_arrow_key_selects_a_closed_check_and_opens_no_code(closed_check):
     page, check = closed_check
     page.page.locator(".jp-CodeCell .cm-content").nth(1).click()
     page.page.keyboard.press("Control+End")
     page.page.keyboard.press("ArrowDown")  # leads into the next cell
-    assert writes_in(page, 2)
-    page.page.keyboard.press("Escape")
-    page.page.keyboard.press("ArrowUp")
-    check.locator(".cm-content").wait_for(state="hidden")
-    page.page.keyboard.press("ArrowDown")
+    page.page.wait_for_selector(".nnopt-checking.jp-mod-active", state="attached")
+    page.page.wait_for_selector(".jp-Notebook.jp-mod-commandMode")
+    assert check.locator(".cm-content").is_hidden() and page.page.locator(".nnopt-held").count() == 1
     page.page.keyboard.press("Enter")
-    page.page.wait_for_function("document.activeElement?.matches('.nnopt-strip button')")
-    assert check.locator(".cm-content").is_hidden()
-    page.page.locator(".jp-CodeCell .cm-content").nth(1).click()
-    page.page.keyboard.press("Control+End")
-    page.page.keyboard.press("ArrowDown")
+    has_focus(page, "Check")
+    page.page.keyboard.press("Escape")
+    page.page.get_by_role("button", name="Code").first.click()
+    check.locator(".cm-content").click()
     page.page.keyboard.insert_text("print(1);")
     page.page.keyboard.press("Escape")
     page.page.keyboard.press("ArrowUp")
-    assert check.locator(".cm-content").is_visible()  # the learner has written it
+    assert check.locator(".cm-content").is_visible() and page.page.locator(".nnopt-held").count() == 0
 
 
 def test_words_are_those_of_the_notebook(lesson):

@@ -56,6 +56,22 @@ def test_an_older_function_is_not_judged_after_its_cell_stopped(notebook, stop, 
     assert notebook.check().mood == "good" and notebook.tries() == tries + 1
 
 
+def test_the_mistake_that_the_learner_was_mending_stays_on_the_card_until_a_pass(notebook):
+    def last_said() -> bool:
+        notebook(BROKEN)
+        return any("The last check said" in line for line in notebook.check().lines)
+
+    notebook(RIGHT)
+    assert not last_said()
+    notebook(WRONG)
+    mistake = notebook.check().lines[0]
+    notebook(BROKEN)
+    assert f"The last check said: {mistake}" in notebook.check().lines
+    notebook(RIGHT)
+    notebook.check()
+    assert not last_said()
+
+
 def test_a_cell_whose_def_is_broken_is_known_by_its_id(notebook):
     notebook(WRONG, CELL)
     notebook("de f conv_parameters(:", CELL)

@@ -1,11 +1,12 @@
 // The code of a question or a guess says once more what the prose above and the strip say, that of a check what the
 // exercise above says. It is closed until the learner asks for it; code that the learner has written stays open.
 
+import { isArrow } from './keys.js';
 import { make } from './strips.js';
 
 const CLOSED = 'nnopt-closed', BUTTON = 'nnopt-code';
 const ASKED = 'nnopt-asked', CLOSED_QUESTION = `.nnopt-asking.${CLOSED}`; // class of the cell above such a question
-const CHECKING = 'nnopt-checking'; // class of a closed check: without a card, it is to be seen only while it is selected
+const CHECKING = 'nnopt-checking'; // class of a check that can be closed: without a card, there is nothing of it to be seen
 const TEXT = String.raw`(?:"[^"\n]*"|'[^'\n]*')`, LITERAL = String.raw`(?:None|${TEXT}|[-+]?[\d._]+(?:[eE][-+]?\d+)?)`;
 const QUESTION = new RegExp(String.raw`^\s*(?:\w+\s*=\s*${LITERAL}\s*)?question\(\s*${TEXT}\s*(?:,\s*(?:\w+|${LITERAL})\s*)?\)\s*$`);
 const GUESS = new RegExp(String.raw`^\s*predict\(\s*${TEXT}\s*(?:,\s*unit\s*=\s*${TEXT}\s*)?,?\s*\)\s*$`);
@@ -42,16 +43,13 @@ export const closeCode = cell => {
   if (isCheck || QUESTION.test(code) || GUESS.test(code)) show(cell, true);
 };
 
-// Who edits a cell sees its code. An arrow key leads from an exercise's code into its check's, which closes again.
+// Who edits a cell sees its code. An arrow key, which leads from the code of one cell into that of the next, only selects it.
 export const openWhenEdited = ({ content }) => {
-  let entered; // a check that is open as long as the cursor is in it
   const follow = () => {
     const edited = content.mode === 'edit' ? content.activeCell : null;
-    if (entered && entered !== edited && !entered.isDisposed) closeCode(entered);
-    if (entered !== edited) entered = null;
     if (!edited || !isClosed(edited)) return;
-    show(edited, false);
-    if (edited.node.classList.contains(CHECKING)) entered = edited;
+    if (isArrow()) queueMicrotask(() => (content.mode = 'command')); // JupyterLab goes on to set it
+    else show(edited, false);
   };
   content.stateChanged.connect((_, { name }) => name === 'mode' && follow());
   content.activeCellChanged.connect(follow); // before the cell's code gets the focus

@@ -4,9 +4,9 @@
   const START_PAGE = 'course.md', START_TITLE = 'NNOpt Lab';
   const SECONDS = 2;
   const PARTS = [
-    'answers', 'closed', 'contents', 'copies', 'covers', 'earlier', 'ended', 'figures', 'focus', 'folds',
-    'guesses', 'kernels', 'outdated', 'questions', 'renewing', 'saving', 'strips', 'tasks', 'tries', 'units', 'verdicts',
-    'waits'
+    'answers', 'closed', 'contents', 'copies', 'covers', 'earlier', 'ended', 'figures', 'focus', 'folds', 'guesses',
+    'held', 'hints', 'kernels', 'keys', 'outdated', 'questions', 'renewing', 'saving', 'strips', 'tasks', 'tries',
+    'units', 'verdicts', 'waits'
   ];
   const STYLE = new URL('course.css', HERE);
 
@@ -169,6 +169,9 @@
       parts.leaveOnEscape(app);
       parts.enterField();
       parts.noteHints();
+      parts.noteFolds();
+      parts.noteKeys();
+      parts.checkAndGoOn(app);
       parts.followContents(app);
       parts.saveAfter(app, actions);
       parts.noteBox();
@@ -186,6 +189,7 @@
         createNew: (panel, context) => {
           keepClean(context);
           parts.openWhenEdited(panel);
+          parts.joinChecks(panel);
           parts.showEnded(panel);
           parts.noteRuns(panel, actions);
           parts.noteStart(panel);
@@ -209,6 +213,7 @@
           nameControls();
           nameStartTab();
           parts.goOnAfterBox(app);
+          parts.reopenFolds();
           parts.focusHint();
           parts.markTasks();
           parts.joinUnits();
