@@ -51,6 +51,11 @@ def watch() -> None:
     shell().events.register("post_run_cell", _end)
 
 
+def running_source() -> str:
+    """The text of the cell that runs, or ran last; "" before the first one."""
+    return next((run.source for run in reversed(_runs.values())), "")
+
+
 def stopped_run(name: str, id: str = "") -> Run | None:
     """The last run of the cell that defines a function, if it stopped before it had defined it; else None.
 

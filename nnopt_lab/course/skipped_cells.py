@@ -17,12 +17,15 @@ from pathlib import Path
 
 from nnopt_lab.course.cards import ACCENTS, FONT, Card
 from nnopt_lab.course.cell_output import NOTEBOOK
-from nnopt_lab.course.cell_runs import stopped_run, watch
+from nnopt_lab.course.cell_runs import running_source, stopped_run, watch
+from nnopt_lab.course.exercises import exercises
+from nnopt_lab.course.failed_cells import failed_card
 from nnopt_lab.course.needed_cells import needed_cells
 from nnopt_lab.course.spoken_errors import spoken_card
 from nnopt_lab.workbench.language import _
 
 COMMAND = "nnopt-lab:run-above-and-this"  # of the course's extension of JupyterLab
+_CHECK = re.compile(r"""\s*check\(\s*["']([\w.]+)["']\s*,\s*(\w+)\s*,?\s*\)\s*""")
 FILLED, QUIET = f"color:#fff;background:{ACCENTS['neutral']}", "color:inherit;background:none"
 
 
@@ -104,6 +107,18 @@ def stopped_card(name: str) -> Card | None:
     return Card(_("`{name}` is not defined yet", name=name), "quiet", (stopped, again))
 
 
+def unchecked_card(source: str, name: str) -> Card | None:
+    """The card of a check whose answer's cell has only stopped with errors so far, or None if the cell is none.
+
+    Args:
+        source: of the cell that needs the name.
+        name: the name.
+    """
+    found = _CHECK.fullmatch(source)
+    exercise = exercises().get(found[1]) if found and found[2] == name else None
+    return failed_card(exercise) if exercise else None
+
+
 def _drop_figures() -> None:
     """Show no empty axes that the cell had opened before it stopped; figures of cells above are shown already."""
     if plt := sys.modules.get("matplotlib.pyplot"):
@@ -125,7 +140,11 @@ def _explain(shell, kind, error, trace, tb_offset=None) -> None:
 
 
 def _card_of_name(shell, name: str) -> Card | None:
-    return stopped_card(name) or skipped_card(name, _running_cell(shell), _cells(os.environ[NOTEBOOK]))
+    return (
+        unchecked_card(running_source(), name)
+        or stopped_card(name)
+        or skipped_card(name, _running_cell(shell), _cells(os.environ[NOTEBOOK]))
+    )
 
 
 def _running_cell(shell) -> str:

@@ -124,6 +124,16 @@ def test_a_new_kernel_explains_in_place_of_a_traceback_and_then_works(kernel):
     assert result["data"]["text/plain"].startswith("3.14")
 
 
+def test_the_check_of_an_answer_that_python_cannot_read_says_so_and_offers_hints(kernel):
+    kernel("setup", "from nnopt_lab.course.calls import check, lesson\nlesson('00_start_here');")
+    (error,) = kernel("answer", "def conv_parameters(in_channels):\n    return (")
+    assert error["ename"] in ("SyntaxError", "_IncompleteInputError")
+    (card,) = kernel("here", 'check("start.conv_parameters", conv_parameters)')
+    told = card["data"]["text/plain"]
+    assert "not checked" in told and "Error, line 2" in told and "hint(" in told
+    assert "application/vnd.jupyter.widget-view+json" in card["data"], "with a button for hints"
+
+
 def test_a_cell_with_the_card_has_failed_so_that_the_cells_after_it_do_not_run(kernel):
     assert kernel("here", "third\nprint('never')")[0]["kind"] == "display_data"
     assert all(output["kind"] != "stream" for output in kernel("here", "third\nprint('never')"))
