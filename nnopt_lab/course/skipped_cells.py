@@ -140,11 +140,8 @@ def _explain(shell, kind, error, trace, tb_offset=None) -> None:
 
 
 def _card_of_name(shell, name: str) -> Card | None:
-    return (
-        unchecked_card(running_source(), name)
-        or stopped_card(name)
-        or skipped_card(name, _running_cell(shell), _cells(os.environ[NOTEBOOK]))
-    )
+    stopped = unchecked_card(running_source(), name) or stopped_card(name)
+    return stopped or skipped_card(name, _running_cell(shell), _cells(os.environ[NOTEBOOK]))
 
 
 def _running_cell(shell) -> str:
