@@ -41,7 +41,7 @@ def prediction_box(name: str, unit: str, guess: float | None, committed: Card | 
 
     def wait() -> None:
         row.layout.display, answer.value = "none", ""
-        label.value = _line(_("Guess at the measurement below."))
+        label.value = _line(_("Go to the field below to make your guess."))
         made.remove_class("nnopt-form")
         made.add_class("nnopt-below")
         made.layout.border_left = made.layout.padding = "0"

@@ -175,13 +175,15 @@ def test_what_a_waiting_measurement_leaves_leads_to_its_guess(lab, workspace):
     leads_to(first)  # Run All has left the last cell active
     waits.press("Enter")
     leads_to(other)
-    below = page.page.get_by_role("link", name="Guess at the measurement below.")
+    below = page.page.get_by_role("link", name="Go to the field below to make your guess.")
     below.nth(1).press("Enter")
     leads_to(other)
     below.first.click()
     leads_to(first)
-    hidden = page.page.locator(".jp-Cell[data-covers]")  # the line is at its end
-    hidden.click(position={"x": 120, "y": hidden.bounding_box()["height"] - 12})
+    hidden = page.page.get_by_role("button", name="Hidden until you guess above.")
+    hidden.click()
+    leads_to(other)
+    hidden.press("Enter")
     leads_to(other)
     first.fill("3")
     first.press("Enter")
@@ -218,10 +220,14 @@ def test_what_shows_a_number_that_waits_is_covered_until_it_is_guessed(lab, work
     cells[-3].metadata["tags"] = ["raises-exception"]
     page = lab(write_notebook(workspace / "covered.ipynb", cells))
     texts = [page.page.locator("p", has_text=text) for text in ("it rises", "It fell", "By a half")]
-    told = "Array.from(document.querySelectorAll('[data-covers]'), cell => getComputedStyle(cell, '::after').content)"
-    page.page.locator("[data-covers]").first.wait_for()
+    told = page.page.locator(".nnopt-cover")
+    page.page.locator(".nnopt-cover").first.wait_for()
     assert all(text.count() and text.is_hidden() for text in texts)  # before anything has run
-    assert page.page.evaluate(told) == ['"Hidden until you guess above."'] * 2
+    assert told.all_inner_texts() == ["Hidden until you guess above."] * 2
+    told.last.get_by_role("button").press("Enter")
+    page.page.wait_for_function(
+        "document.activeElement.matches('.jp-CodeCell') && /predict/.test(document.activeElement.innerText)"
+    )
     page.run_all()
     asked, measured = page.page.locator(".jp-CodeCell").all()[:2]
     measured.get_by_text("The number is hidden until you guess it.").wait_for()
@@ -235,9 +241,9 @@ def test_what_shows_a_number_that_waits_is_covered_until_it_is_guessed(lab, work
     shown = ("own table", "plot", "claimed", "late table", "open table")
     assert covered() == [True] * 8
     # One for neighbours: the own table, the plot and the claims with the late table; then the open table.
-    several = '"4 results are hidden until you guess above."'
-    assert page.page.evaluate(told) == [several, '"Hidden until you guess above."']
-    assert asked.get_by_text("guess at the measurement below").is_visible()
+    several = "4 results are hidden until you guess above."
+    assert told.all_inner_texts() == [several, "Hidden until you guess above."]
+    assert asked.get_by_text("Go to the field below").is_visible()
     assert page.page.get_by_role("textbox", name="Your guess").locator("visible=true").count() == 1
     page.save()
     assert "nnopt-covered" not in (workspace / "covered.ipynb").read_text(encoding="utf-8")
@@ -245,7 +251,7 @@ def test_what_shows_a_number_that_waits_is_covered_until_it_is_guessed(lab, work
     measured.get_by_role("button", name="Commit my guess").press("Enter")
     measured.get_by_text("You guessed 3×").locator("visible=true").wait_for()
     asked.get_by_text("Your guess: 3×").wait_for()
-    assert covered() == [False] * 8 and page.page.evaluate(told) == []
+    assert covered() == [False] * 8 and told.all_inner_texts() == []
     assert read(workspace)["predictions"][NAME]["measured"] == 2 and page.errors == []
 
 
@@ -267,12 +273,12 @@ def test_covered_neighbours_are_one_line_in_the_place_of_their_labels(lab, works
     cells[6].metadata["tags"] = ["raises-exception"]
     page = lab(write_notebook(workspace / "joined.ipynb", cells))
     page.run_all()
-    page.page.locator("[data-covers]").nth(2).wait_for()
+    page.page.locator(".nnopt-cover").nth(2).wait_for()
     places = [page.page.locator(".jp-Notebook .jp-Cell").nth(place) for place in range(len(cells))]
     labels = [places[place].locator(".jp-PlaceholderText") for place in (2, 3, 5, 6, 8, 10)]
 
     def tellers() -> list[int]:
-        return [place for place, cell in enumerate(places) if cell.get_attribute("data-covers")]
+        return [place for place, cell in enumerate(places) if cell.locator(".nnopt-cover").count()]
 
     assert tellers() == [3, 8, 10]  # what can be seen parts them: open code, the rest of a text
     assert [label.is_visible() for label in labels] == [False, False, False, True, False, False]
@@ -286,7 +292,7 @@ def test_covered_neighbours_are_one_line_in_the_place_of_their_labels(lab, works
     labels[1].wait_for(state="hidden")
     page.restart_kernel()
     page.run_all()
-    page.page.locator("[data-covers]").nth(2).wait_for()
+    page.page.locator(".nnopt-cover").nth(2).wait_for()
     assert tellers() == [3, 8, 10]
     page.page.get_by_role("button", name="Show without a guess").click()
     for text in ("plot", "table", "later plot", "later table"):
@@ -304,7 +310,7 @@ def test_a_notebook_that_comes_back_covers_what_waits_for_a_guess_until_that_is_
     page.save()
     page.open("back.ipynb")
     page.outputs("Waits for your guess: run this cell again.").wait_for()
-    page.page.locator("[data-covers]").first.wait_for()
+    page.page.locator(".nnopt-cover").first.wait_for()
     hidden = [page.outputs(text).first for text in ("own table", "plot")]
     assert all(output.count() and output.is_hidden() for output in hidden)
     page.restart_kernel()
@@ -321,7 +327,7 @@ def test_a_notebook_that_comes_back_covers_what_waits_for_a_guess_until_that_is_
     page.save()
     page.open("back.ipynb")
     page.outputs("You guessed 3×").wait_for()
-    assert hidden[1].is_visible() and page.page.locator("[data-covers]").count() == 0 and page.errors == []
+    assert hidden[1].is_visible() and page.page.locator(".nnopt-cover").count() == 0 and page.errors == []
 
 
 def test_a_solved_notebook_covers_nothing(lab, workspace):
@@ -333,7 +339,7 @@ def test_a_solved_notebook_covers_nothing(lab, workspace):
     nbformat.write(made, workspace / "solved.ipynb")
     page = lab("solved.ipynb")
     page.outputs("2.0× (interval 1.9 to 2.1)").wait_for()
-    assert page.outputs("plot").is_visible() and page.page.locator("[data-covers]").count() == 0 and page.errors == []
+    assert page.outputs("plot").is_visible() and page.page.locator(".nnopt-cover").count() == 0 and page.errors == []
 
 
 PLAYGROUND = """from nnopt_lab.course.playground import Playground, slider

@@ -85,7 +85,7 @@ def test_only_the_measurement_asks_as_long_as_it_waits():
     reveal(NAME, 2)
     again = predict(NAME)
     for box in (asked, again):
-        assert box.children[1].layout.display == "none" and "at the measurement below" in box.children[0].value
+        assert box.children[1].layout.display == "none" and "Go to the field below" in box.children[0].value
 
 
 def test_a_form_that_was_passed_over_says_until_when_a_guess_can_be_made():

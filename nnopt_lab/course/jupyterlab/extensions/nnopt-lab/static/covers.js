@@ -3,10 +3,11 @@
 // line, without the labels of their folds. Only classes of cells change: nothing of it is saved. A learner's notebook that
 // comes back still waits, though its card says that its cell must run again; in a solved one, nothing has ever waited.
 
-import { outputsOf } from './strips.js';
+import { make, outputsOf } from './strips.js';
 
 const VIEW = 'application/vnd.jupyter.widget-view+json';
 const WAITING = 'nnopt-waiting', COVERED = 'nnopt-covered', TOLD = 'nnopt-told', JOINED = 'nnopt-joined'; // of cells
+const LINE = 'nnopt-cover'; // class of the line in a cell, which leads to the guess (waits.js)
 const HEADING = /^#{1,6} /m, REVEALS = /\breveal\(/, ITEM = /^\s*(?:[-*+]|\d+\.) /;
 const EXPLAINS = /^(What to see|看什么)/; // a text about the figure above it
 
@@ -45,9 +46,11 @@ const worded = (words, count) => {
 
 const mark = ({ node }, classes, words) => {
   for (const [name, isOn] of Object.entries(classes)) node.classList.toggle(name, Boolean(isOn));
-  if ((node.dataset.covers ?? '') === words) return;
-  if (words) node.dataset.covers = words;
-  else delete node.dataset.covers;
+  const line = node.querySelector(`:scope > .${LINE}`);
+  if (!words) return line?.remove();
+  if (!line) return node.append(make('div', { className: LINE }, make('button', { type: 'button', textContent: words })));
+  if (line.textContent !== words) line.firstElementChild.textContent = words;
+  if (line !== node.lastElementChild) node.append(line); // the cell has been drawn since
 };
 
 // Whether a text goes on after its first paragraph and that one's list: the style sheet shows the rest.

@@ -3,7 +3,7 @@
 
 import { settled } from './verdicts.js';
 
-const CONTROLS = '.nnopt-strip, .jp-OutputArea', HELP = '.nnopt-help';
+const CONTROLS = '.nnopt-strip, .nnopt-cover, .jp-OutputArea', HELP = '.nnopt-help';
 
 // The notebook with a cell's node, and the cell's place.
 const placeOf = ({ shell }, cell) => {
@@ -40,7 +40,7 @@ const FIELDS = [
 ]; // the first that there is
 
 // The buttons of a check stand under the code of its exercise.
-const fieldOf = cell => {
+export const fieldOf = cell => {
   const asked = cell.classList.contains(CHECKING) ? cell.previousElementSibling : cell;
   const fields = asked ? FIELDS.flatMap(kind => [...asked.querySelectorAll(kind)]) : [];
   return fields.find(field => field.checkVisibility() && !field.disabled);

@@ -1,6 +1,6 @@
 // A strip is a row of buttons, or a field with a button, under a cell's code. A press runs cells and leaves the focus.
 
-const STRIP = 'nnopt-strip', CONTROL = '.jupyter-widgets';
+const STRIP = 'nnopt-strip', CONTROL = '.jupyter-widgets, .nnopt-cover';
 
 let actions; // NotebookActions of JupyterLab
 

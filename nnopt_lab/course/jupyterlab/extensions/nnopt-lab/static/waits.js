@@ -2,11 +2,13 @@
 // measurement leaves where its guess was asked before, and the one in the place of the results that it hides.
 
 import { bringToCell } from './contents.js';
+import { fieldOf } from './focus.js';
 import { make, outputsOf } from './strips.js';
 
 const WORDS = 'nnopt_waits'; // key of an output's metadata: the button's words (waiting_reveal.py)
-const BELOW = '.nnopt-below .widget-html-content', FIELD = '.nnopt-box input';
-const NAME = /\bpredict\(\s*("[^"\n]*"|'[^'\n]*')/;
+const BELOW = '.nnopt-below > .widget-html:first-child > .widget-html-content';
+const ABOVE = '.nnopt-cover > button', WAITING = '.nnopt-waiting';
+const NAMES = /\bpredict\(\s*("[^"\n]*"|'[^'\n]*')/g;
 
 const buttons = new WeakMap(); // by panel
 
@@ -16,17 +18,16 @@ const wordsIn = ({ model }) =>
 
 const waitingIn = ({ content }) => content.widgets.filter(cell => wordsIn(cell).length);
 
-const fieldOf = cell => [...cell.node.querySelectorAll(FIELD)].find(field => field.checkVisibility());
-
 // A notebook that came back has no field, before the cell runs again.
 const lead = async ({ content }, cell) => {
   if (!cell) return;
   Object.assign(content, { activeCellIndex: content.widgets.indexOf(cell), mode: 'command' });
-  await bringToCell(content, cell, 'center', () => fieldOf(cell) ?? cell.node);
+  await bringToCell(content, cell, 'center', () => fieldOf(cell.node) ?? cell.node);
   if (content.activeCell !== cell) return;
-  const field = fieldOf(cell);
-  if (field) field.focus({ preventScroll: true });
-  else content.activate();
+  const field = fieldOf(cell.node);
+  if (!field) return content.activate();
+  field.focus({ preventScroll: true });
+  field.closest('.nnopt-box, .nnopt-strip').scrollIntoView({ block: 'nearest' }); // an edge of it may have been in sight
 };
 
 // The first one below the active cell, or of all.
@@ -72,23 +73,22 @@ export const addWaiting = (panel, { Widget }) => {
   panel.toolbar.insertItem(10, 'nnopt-waits', widget); // after the cell's type
 };
 
+// Whether a cell asks for a guess of what another one measures.
+const asksFor = ({ model }, { model: measured }) =>
+  [...model.sharedModel.getSource().matchAll(NAMES)].some(([, name]) => measured.sharedModel.getSource().includes(name));
+
 // A line below several guesses stands for all of them: it leads to the first.
 const ofLine = (panel, cell) => {
-  const [, name] = NAME.exec(cell.model.sharedModel.getSource()) ?? [];
   const waiting = waitingIn(panel);
-  return waiting.find(({ model }) => name && model.sharedModel.getSource().includes(name)) ?? waiting[0];
+  return waiting.find(measured => asksFor(cell, measured)) ?? waiting[0];
 };
 
-// The one above: a cell's own line may stand in the place of its other results.
-const aboveLine = (panel, place) =>
-  waitingIn(panel).findLast(cell => panel.content.widgets.indexOf(cell) <= place);
-
-// A line that the style sheet adds to a cell has no element of its own. Left of it, a press selects the cell.
-const isAdded = ({ target, clientX, clientY }) => {
-  if (!target.dataset?.covers) return false;
-  const margin = parseFloat(getComputedStyle(target, '::after').marginLeft);
-  return clientX > target.getBoundingClientRect().left + margin
-    && clientY > target.lastElementChild.getBoundingClientRect().bottom;
+// A line above which a measurement is hidden, or which stands in that measurement's own cell. A measurement that has not
+// run has no field: its guess is made where it is asked for.
+const aboveLine = ({ content: { widgets } }, place) => {
+  const above = widgets.slice(0, place + 1), measured = above.findLast(({ node }) => node.matches(WAITING));
+  if (!measured || wordsIn(measured).length) return measured;
+  return above.find(cell => asksFor(cell, measured)) ?? measured;
 };
 
 const follow = ({ shell }, event, isLine) => {
@@ -99,13 +99,15 @@ const follow = ({ shell }, event, isLine) => {
   lead(panel, cell).catch(() => {});
 };
 
+// The cell of a line above is not selected: that would show its fold, and move the line.
 export const followWaiting = app => {
-  document.addEventListener('click', event => event.target.closest?.(BELOW) && follow(app, event, true));
-  window.addEventListener('mousedown', event => { // its cell is not selected: that would show its fold, and move the line
-    if (event.button || !isAdded(event)) return;
+  document.addEventListener('click', event => {
+    if (event.target.closest?.(`${BELOW}, ${ABOVE}`)) follow(app, event, !event.target.closest(ABOVE));
+  });
+  window.addEventListener('mousedown', event => {
+    if (event.button || !event.target.closest?.(ABOVE)) return;
     event.preventDefault();
     event.stopPropagation();
-    follow(app, event, false);
   }, true);
   window.addEventListener('keydown', event => {
     if (event.key !== 'Enter' || !event.target.matches?.(BELOW)) return;
