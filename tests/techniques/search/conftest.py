@@ -1,11 +1,17 @@
 """What the tests of the search share; each is made once per test run."""
 
+import subprocess
+import sys
+from types import SimpleNamespace
+
 import pytest
 from torch import nn, optim
 
+from nnopt_lab.techniques.search import fresh_process
 from nnopt_lab.techniques.search.datasets import as_split
 from nnopt_lab.techniques.search.points import Goal
 from nnopt_lab.techniques.search.tasks import GivenPictures, Task
+from tests.techniques.search.forked import Server
 from tests.techniques.search.small_search import TRAIN, VALIDATION, build, search
 
 
@@ -29,3 +35,22 @@ def task(trained):
 def found(trained):
     """A search for a small file, of six trials."""
     return search(trained, Goal("bytes", max_drop=2.0), trials=6)
+
+
+@pytest.fixture(scope="session")
+def fork_server():
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def forked_processes(request):
+    """Exported networks run in processes that are forked from one with torch, where the system can do so."""
+    if sys.platform != "linux":
+        yield
+        return
+    server = request.getfixturevalue("fork_server")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fresh_process, "subprocess", SimpleNamespace(PIPE=subprocess.PIPE, Popen=server.Popen))
+        yield

@@ -13,6 +13,8 @@ from nnopt_lab.techniques.search.points import Goal
 from nnopt_lab.techniques.search.preflight import preflight
 from tests.techniques.search.small_search import known_machine
 
+pytestmark = pytest.mark.usefixtures("forked_processes")
+
 
 class Recurrent(nn.Module):
     """A GRU over time; the last step is classified."""

@@ -11,6 +11,8 @@ from nnopt_lab.techniques.search.confirmation import ExportedNetwork, confirm
 from nnopt_lab.techniques.search.files import save
 from tests.techniques.search.small_search import build
 
+pytestmark = pytest.mark.usefixtures("forked_processes")
+
 EAGER, SIZES = "eager float32", {"channels": {}, "ranks": {}}
 
 

@@ -16,6 +16,8 @@ from nnopt_lab.techniques.deployment.torch_engines import write_program
 from nnopt_lab.techniques.search import candidates, exported_files, files
 from tests.techniques.search.small_search import CONFIG, VALIDATION, build
 
+pytestmark = pytest.mark.usefixtures("forked_processes")
+
 
 def test_they_give_the_network_back(task, tmp_path):
     model, sizes = candidates.make(task, CONFIG)

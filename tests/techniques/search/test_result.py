@@ -16,6 +16,8 @@ from nnopt_lab.techniques.search.result import Search
 from nnopt_lab.workbench import device, training
 from tests.techniques.search.small_search import VALIDATION, build, same_weights, search
 
+pytestmark = pytest.mark.usefixtures("forked_processes")
+
 FIT = training.fit
 
 

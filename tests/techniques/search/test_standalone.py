@@ -17,7 +17,10 @@ from nnopt_lab.techniques.search.autotune import optimize
 from nnopt_lab.techniques.search.datasets import as_split
 from nnopt_lab.techniques.search.points import Goal
 from nnopt_lab.techniques.search.tasks import GivenPictures, Task
+from tests.techniques.search.forked import IMPORTS
 from tests.techniques.search.small_search import known_machine
+
+pytestmark = pytest.mark.usefixtures("forked_processes")
 
 RUN = """
 import sys
@@ -28,15 +31,15 @@ numpy.save(sys.argv[3], load.load()(numpy.load(sys.argv[2])))
 assert not [name for name in sys.modules if name.startswith("nnopt")]
 """
 # Forks a process for each line of arguments, because torch takes seconds to import.
-FORKING = """
+FORKING = f"""
+{IMPORTS}
 import os, sys, traceback
-import numpy, torch
 for line in sys.stdin:
     pid = os.fork()
     if not pid:
         try:
             sys.argv[1:] = line.rstrip("\\n").split("\\t")
-            exec(RUN, {})
+            exec(RUN, {{}})
             os._exit(0)
         except BaseException:
             traceback.print_exc()
