@@ -742,8 +742,10 @@ rows = [[f"{100 * sparsity:.0f} %", found] for sparsity, found in faster.items()
 Table(rows, ["zeros", "CSR compared with dense, 32 pictures"])
 
 # %% [markdown]
-# The more zeros there are, the more CSR gains. The network's file gets smaller only if you compress it: then the file
-# with 90 % zeros is more than 4 times smaller than the dense one.
+# What to see: the more zeros there are, the more CSR gains.
+#
+# The network's file gets smaller only if you compress it: then the file with 90 % zeros is more than 4 times smaller
+# than the dense one.
 #
 # Between a free choice and whole filters there is the **2:4** pattern: of every four consecutive weights in a row of
 # the matrix, two stay. NVIDIA GPUs since Ampere (2020) have arithmetic units for it ([Mishra et al.

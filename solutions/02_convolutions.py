@@ -262,9 +262,11 @@ table = measure.compare(networks, batch, accuracy=mean, rounds=6, budget_seconds
 table
 
 # %% [markdown]
-# In the table, half of the measured times lie between the quartiles. Below each time is the network's speed-up over
+# What to see: half of the measured times lie between the quartiles. Below each time is the network's speed-up over
 # `MyNet` with a 95 % interval, which contains the true ratio in 95 % of cases. If the interval contains 1, no difference
-# was measured. Here are three of the currencies as a plot:
+# was measured.
+#
+# Here are three of the currencies as a plot:
 
 # %% tags=["fold"]
 # Plot: accuracy over parameters and time

@@ -1001,10 +1001,11 @@ around = measure.ratio(timings["integers"], timings["products alone"])
 print(f"the integer network takes {around.median:.1f} times its products' time")
 
 # %% [markdown]
-# `torch._int_mm` multiplies int8 matrices into int32, with the processor's integer instructions if it has them. The
-# last line above compares the time of the whole network with that of these products. The rest is bookkeeping:
-# collecting the inputs of each filter position, adding the bias, the 64-bit product, the shift and the clamp, each in a
-# separate pass through memory. An *inference engine*, a program made to run networks fast, does all of that in the
+# What to see: the last line compares the time of the whole network with that of its products.
+#
+# The products come from `torch._int_mm`, which multiplies int8 matrices into int32, with the processor's integer
+# instructions if it has them. The rest is bookkeeping: collecting the inputs of each filter position, adding the bias,
+# the 64-bit product, the shift and the clamp, each in a separate pass through memory. An *inference engine*, a program made to run networks fast, does all of that in the
 # product's inner loop, while the sums are still inside the processor. Lesson 08 is about such engines, and their
 # arithmetic is the one you have just written. On a microcontroller without floating-point hardware, where every float
 # operation takes a whole subroutine, integers win in any case.

@@ -628,7 +628,7 @@ for name in ("bf16", "fp16"):
     )
 
 # %% [markdown]
-# They agree: the emulation's gradients are far closer to those of real autocast than float32's are.
+# What to see: they agree. The emulation's gradients are far closer to those of real autocast than float32's are.
 
 # %% tags=["fold"]
 # Claims: autocast

@@ -20,6 +20,7 @@ from nnopt_lab.course.failed_cells import failed_card
 from nnopt_lab.course.following import follow_cells, stay
 from nnopt_lab.course.help import HINTS, HelpCard, take_hint, titled_hint
 from nnopt_lab.course.input_rows import input_rows
+from nnopt_lab.course.kept import kept_lines
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.lesson_card import lesson_card
 from nnopt_lab.course.notes import note
@@ -177,7 +178,12 @@ def _judged(asked: Question, answer) -> Card:
         title = _("Right: {answer} ({points})", answer=answer, points=_points(asked.points))
         return Card(title, "good", (translated(asked.explanation),))
     comment = translated_sentences(asked.comment_on(answer))
-    lines = (*_chosen(asked, answer), comment, *_after_a_wrong_answer(asked, answer))
+    lines = (
+        *_chosen(asked, answer),
+        comment,
+        *_after_a_wrong_answer(asked, answer),
+        *kept_lines("questions", asked.id),
+    )
     return Card(_("Wrong: {answer}", answer=answer), "bad", lines)
 
 

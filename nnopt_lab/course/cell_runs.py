@@ -18,12 +18,14 @@ class Run:
         error: the name of its class; empty if there was none.
         line: of the cell, where it stopped, if it is known.
         compiled: whether it ran at all.
+        is_open: whether it ended inside brackets or a string.
     """
 
     source: str
     error: str = ""
     line: int | None = None
     compiled: bool = True
+    is_open: bool = False
 
     def defines(self, name: str) -> bool:
         """Whether the text defines a function or class, even if Python can't read it."""
@@ -36,6 +38,8 @@ class Run:
             return bool(self.error)
         return self.line <= self.source.count("\n", 0, found[-1].start()) + 1
 
+
+_OPEN = re.compile("incomplete input|was never closed|unterminated|unexpected EOF")
 
 _runs: dict[str, Run] = {}  # by cell, in the order of their last runs
 _watched: list = []  # the shell whose events are followed
@@ -85,6 +89,7 @@ def _end(result) -> None:
     error = result.error_before_exec or result.error_in_exec
     if run and error and not run.source.lstrip().startswith("%%"):  # a cell magic's error has other lines
         run.error, run.compiled = type(error).__name__, result.error_before_exec is None
+        run.is_open = isinstance(error, SyntaxError) and bool(_OPEN.search(str(error)))
         run.line = _line(error) if run.compiled else getattr(error, "lineno", None)
 
 

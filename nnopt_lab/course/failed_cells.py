@@ -21,7 +21,8 @@ def failed_card(exercise: Exercise, mistake: str = "") -> Card | None:
     again = _("Correct that cell and press *Check*.")
     helps = _('`hint("{id}")` helps.', id=exercise.id)
     told = (_("The last check said: {mistake}", mistake=mistake),) if mistake else ()
-    lines = (_what_stopped(run), again, without_buttons(), _("This did not count as a try."), *told, helps)
+    left_open = (_("A bracket or a quotation mark in it is not closed."),) if run.is_open else ()
+    lines = (_what_stopped(run), *left_open, again, without_buttons(), _("This did not count as a try."), *told, helps)
     return HelpCard(title, "quiet", lines, exercise=exercise.id)
 
 

@@ -12,14 +12,15 @@ import symtable
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nnopt_lab.course.cards import ACCENTS, FONT, Card
+from nnopt_lab.course.cards import ACCENTS, FONT, ButtonlessLine, Card
 from nnopt_lab.course.cell_output import NOTEBOOK
 from nnopt_lab.course.cell_runs import running_source, stopped_run, watch
 from nnopt_lab.course.exercises import exercises
 from nnopt_lab.course.failed_cells import failed_card
+from nnopt_lab.course.kept import kept_lines
 from nnopt_lab.course.needed_cells import needed_cells
 from nnopt_lab.course.spoken_errors import spoken_card
 from nnopt_lab.workbench.language import _
@@ -86,7 +87,7 @@ def skipped_card(name: str, cell_id: str, cells: list[dict]) -> SkippedCard | No
         "quiet",
         (
             _("This kernel is new, or a cell was left out: a cell above defines `{name}`, and has not run.", name=name),
-            _("Run the cells above first (menu Run ▸ Run All Above Selected Cell), then this one."),
+            ButtonlessLine(_("Run the cells above first (menu Run ▸ Run All Above Selected Cell), then this one.")),
         ),
         needed=tuple(needed) if len(needed) < len(sources) else (),
     )
@@ -119,6 +120,11 @@ def unchecked_card(source: str, name: str) -> Card | None:
     return failed_card(exercise) if exercise else None
 
 
+def _with_kept_points(card: SkippedCard, source: str) -> SkippedCard:
+    found = _CHECK.fullmatch(source)
+    return replace(card, lines=(*card.lines, *kept_lines("exercises", found[1]))) if found else card
+
+
 def _drop_figures() -> None:
     """Show no empty axes that the cell had opened before it stopped; figures of cells above are shown already."""
     if plt := sys.modules.get("matplotlib.pyplot"):
@@ -140,8 +146,11 @@ def _explain(shell, kind, error, trace, tb_offset=None) -> None:
 
 
 def _card_of_name(shell, name: str) -> Card | None:
-    stopped = unchecked_card(running_source(), name) or stopped_card(name)
-    return stopped or skipped_card(name, _running_cell(shell), _cells(os.environ[NOTEBOOK]))
+    source = running_source()
+    if stopped := unchecked_card(source, name) or stopped_card(name):
+        return stopped
+    skipped = skipped_card(name, _running_cell(shell), _cells(os.environ[NOTEBOOK]))
+    return skipped and _with_kept_points(skipped, source)
 
 
 def _running_cell(shell) -> str:

@@ -313,7 +313,7 @@ def test_a_wrong_number_gets_a_comment_and_a_second_different_one_the_explanatio
         assert card.title.startswith("Wrong: ") and card.lines[-1] == NUMBER.explanation
     assert noted("questions", NUMBER.id) == {"passed": False, "points": 0, "attempts": 9}
     question(NUMBER.id, 13.9)
-    question(NUMBER.id, 1)
+    assert "You keep your point." in question(NUMBER.id, 1).lines
     assert noted("questions", NUMBER.id)["passed"]
 
 

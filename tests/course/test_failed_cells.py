@@ -56,6 +56,13 @@ def test_an_older_function_is_not_judged_after_its_cell_stopped(notebook, stop, 
     assert notebook.check().mood == "good" and notebook.tries() == tries + 1
 
 
+def test_an_open_bracket_or_string_is_named(notebook):
+    for broken, told in ((BROKEN, True), (HEAD + "    return 'one", True), (HEAD + "    return 1 +* 2", False)):
+        notebook(RIGHT)
+        notebook(broken)
+        assert ("A bracket or a quotation mark in it is not closed." in notebook.check().lines) == told
+
+
 def test_the_mistake_that_the_learner_was_mending_stays_on_the_card_until_a_pass(notebook):
     def last_said() -> bool:
         notebook(BROKEN)

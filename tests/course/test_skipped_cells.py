@@ -7,6 +7,7 @@ import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import start_new_kernel
 
+from nnopt_lab.course import record, skipped_cells
 from nnopt_lab.course.lesson_files import lesson_names, paths, read_notebook
 from nnopt_lab.course.server_environment import server_environment
 from nnopt_lab.course.skipped_cells import COMMAND, NOTEBOOK, skipped_card
@@ -132,6 +133,21 @@ def test_the_check_of_an_answer_that_python_cannot_read_says_so_and_offers_hints
     told = card["data"]["text/plain"]
     assert "not checked" in told and "Error, line 2" in told and "hint(" in told
     assert "application/vnd.jupyter.widget-view+json" in card["data"], "with a button for hints"
+
+
+def test_a_check_in_a_new_kernel_says_that_earned_points_are_kept(monkeypatch, own_workspace):
+    stored = cells({"setup": "from nnopt_lab.course.calls import check", "here": ""})
+    source = 'check("start.conv_macs", conv_macs)'
+    for name, value in {"running_source": source, "_running_cell": "here", "_cells": stored}.items():
+        monkeypatch.setattr(skipped_cells, name, lambda *_, value=value: value)
+    monkeypatch.setenv(NOTEBOOK, "lesson.ipynb")
+
+    def told() -> tuple[str, ...]:
+        return skipped_cells._card_of_name(None, "check").lines
+
+    assert len(told()) == 2
+    record.note_attempt("exercises", "start.conv_macs", True, 2)
+    assert told()[2:] == ("You keep your 2 points.",)
 
 
 def test_a_cell_with_the_card_has_failed_so_that_the_cells_after_it_do_not_run(kernel):
