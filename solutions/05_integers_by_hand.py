@@ -1002,7 +1002,8 @@ print(f"the integer network takes {around.median:.1f} times its products' time")
 
 # %% [markdown]
 # What to see: the last line compares the time of the whole network with that of its products.
-#
+
+# %% [markdown]
 # The products come from `torch._int_mm`, which multiplies int8 matrices into int32, with the processor's integer
 # instructions if it has them. The rest is bookkeeping: collecting the inputs of each filter position, adding the bias,
 # the 64-bit product, the shift and the clamp, each in a separate pass through memory. An *inference engine*, a program made to run networks fast, does all of that in the
