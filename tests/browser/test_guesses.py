@@ -161,7 +161,7 @@ def test_what_a_waiting_measurement_leaves_leads_to_its_guess(lab, workspace):
     cells = [cell.replace(NAME, name) for name in (NAME, "another") for cell in CELLS]
     write_notebook(workspace / "waits.ipynb", [*cells[:3], f"{cells[3]}\nprint('tells')"])
     page = lab("waits.ipynb")
-    waits = page.page.locator(".nnopt-waits")
+    waits = page.page.locator(".nnopt-to-guesses")
     assert waits.is_hidden()
     page.run_all()
     first, other = (page.page.locator(".jp-CodeCell").nth(place).locator(".nnopt-box input") for place in (1, 3))

@@ -66,11 +66,11 @@ export const countWaiting = ({ shell }) => {
 
 export const addWaiting = (panel, { Widget }) => {
   const onclick = () => lead(panel, next(panel)).catch(() => {}); // the notebook may be closed meanwhile
-  const button = make('button', { type: 'button', className: 'nnopt-waits', onclick });
+  const button = make('button', { type: 'button', className: 'nnopt-to-guesses', onclick });
   const widget = new Widget({ node: make('div', {}, button) });
   widget.hide();
   buttons.set(panel, { widget, button });
-  panel.toolbar.insertItem(10, 'nnopt-waits', widget); // after the cell's type
+  panel.toolbar.insertItem(10, 'nnopt-to-guesses', widget); // after the cell's type
 };
 
 // Whether a cell asks for a guess of what another one measures.
