@@ -1,7 +1,8 @@
 """The start page follows the learner through a lesson: after each cell that ran, it leads to that cell's section.
 
-Cells above the first section, which open the lesson, change no place. A run of the whole lesson at once is no reading;
-then the page leads to the first thing that is unfinished. Nor is a run that renews results below the reader's place.
+Cells above the first section, which open the lesson, change no place. Nor does a run of many cells at once from the
+top, which is no reading, or one that renews results below the reader's place. After one of the whole lesson, the page
+leads to the first thing that is unfinished.
 """
 
 from contextlib import suppress
@@ -43,13 +44,11 @@ def _follow(cell: str, asked: datetime) -> None:
         _staying.clear()
     folder, lesson = workspace(), current_lesson()
     copy = edition_folder(folder) / f"{lesson}.ipynb"
-    if cell != _run[0] and _is_whole(_run[0], cell, code_cells(copy)):
+    cells = code_cells(copy)
+    from_top = together and _run[0] in cells[:2]  # the second opens the lesson, and cells before are not followed
+    if from_top and cell == cells[-1]:
         place = ""
     else:
-        leads = any(section_of(copy, cell)) and not _staying
+        leads = any(section_of(copy, cell)) and not from_top and not _staying
         place = cell if leads else last_work.place(folder, lesson)
     start_page.follow(folder, lesson, place)
-
-
-def _is_whole(first: str, last: str, cells: list[str]) -> bool:
-    return first in cells[:2] and last == cells[-1]  # the second opens the lesson, and cells before are not followed

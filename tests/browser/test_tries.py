@@ -22,10 +22,11 @@ def lesson(lab, workspace, tmp_path):
     """Opens a notebook with an exercise's cell in the given state, in a kernel of its own."""
     (workspace / FILE).unlink(missing_ok=True)
 
-    def opened(answer: str, words: dict | None = None, more: Iterable[nbformat.NotebookNode] = ()):
+    def opened(answer: str, words: dict | None = None, more: Iterable[nbformat.NotebookNode] = (), above=()):
         name, metadata = f"{tmp_path.name}.ipynb", {"exercise": EXERCISE.id, CHECKS: words or checks()}
         cells = [
             SETUP,
+            *above,
             nbformat.v4.new_code_cell(answer, id=cell_id("exercise", EXERCISE.id), metadata=metadata),
             f'check("{EXERCISE.id}", conv_parameters)',
             nbformat.v4.new_markdown_cell("\n\n".join("Prose." for _ in range(60))),
@@ -137,6 +138,13 @@ def test_in_a_new_kernel_the_check_offers_to_run_the_cells_above(lesson):
     page.page.get_by_role("button", name="Check", exact=True).click()
     page.page.get_by_role("button", name="Run the cells above and this one").click()
     page.outputs("passed (1 point)").wait_for()
+
+
+def test_in_a_new_kernel_a_check_runs_what_it_needs_if_that_is_known(lesson):
+    page = lesson(RIGHT, above=["1 / 0  # nothing needs this"])
+    page.page.get_by_role("button", name="Check", exact=True).click()
+    page.outputs("passed (1 point)").wait_for()
+    assert page.outputs("ZeroDivisionError").count() == 0 and writes_in(page, 2) and page.errors == []
 
 
 def test_the_verdict_on_a_long_answer_comes_into_sight(lesson):

@@ -86,10 +86,13 @@ def test_a_run_of_all_cells_leads_to_the_first_unfinished(own_workspace, run, ce
         assert "It is the first section with something unfinished." in goes_on(own_workspace)
 
 
-def test_a_run_of_the_cells_above_leads_to_the_last_of_them(own_workspace, run, cells):
+def test_a_run_of_many_cells_from_the_top_changes_no_place_also_if_it_ends_early(own_workspace, run, cells):
+    run(cells[5])
     run(cells[0])
     run(*cells[1:10], seconds=0.01)
-    assert f"#cell-id={cells[9]})" in goes_on(own_workspace)
+    assert f"#cell-id={cells[5]})" in goes_on(own_workspace)
+    run(cells[6])
+    assert f"#cell-id={cells[6]})" in goes_on(own_workspace)
 
 
 def test_a_run_that_renews_results_leaves_the_place_above_them(own_workspace, run, cells):

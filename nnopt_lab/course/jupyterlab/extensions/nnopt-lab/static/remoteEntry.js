@@ -66,19 +66,12 @@
     }
   };
 
-  // The card of a failed cell is there before its kernel is idle, which until then drops what it is asked to run.
-  const settle = async ({ sessionContext }) => {
-    for (let n = 0; n < 20 && sessionContext.session?.kernel?.status === 'busy'; n += 1) {
-      await new Promise(done => setTimeout(done, 100));
-    }
-  };
-
   // The buttons under a cell that needs a cell above it which has not run (skipped_cells.py). A cell that the notebook
   // has no more may have been needed.
   const runAboveAndThis = async ({ commands, shell }, parts, { cells: ids = [] }) => {
     const panel = shell.currentWidget, { widgets, activeCell } = panel.content;
     const needed = widgets.filter(({ model }) => ids.includes(model.id));
-    await settle(panel);
+    await parts.idle(panel);
     if (ids.length && needed.length === ids.length) return parts.runCells(panel, [...needed, activeCell]);
     await commands.execute('notebook:run-all-above');
     await commands.execute('notebook:run-cell');

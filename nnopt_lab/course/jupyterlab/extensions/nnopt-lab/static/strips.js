@@ -96,6 +96,13 @@ export const runTogether = async ({ content, sessionContext }, cells) => {
   if (cells.some(({ node }) => document.activeElement === node)) giveBack(); // it took the focus late
 };
 
+// The card of a failed cell is there before its kernel is idle, which until then drops what it is asked to run.
+export const idle = async ({ sessionContext }) => {
+  for (let n = 0; n < 20 && sessionContext.session?.kernel?.status === 'busy'; n += 1) {
+    await new Promise(done => setTimeout(done, 100));
+  }
+};
+
 // Run one cell after the other, also after one that fails.
 export const runCells = async (panel, cells) => {
   for (const cell of cells) await runTogether(panel, [cell]);
