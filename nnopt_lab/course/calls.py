@@ -181,8 +181,8 @@ def _judged(asked: Question, answer) -> Card:
     lines = (
         *_chosen(asked, answer),
         comment,
-        *_after_a_wrong_answer(asked, answer),
         *kept_lines("questions", asked.id),
+        *_after_a_wrong_answer(asked, answer),
     )
     return Card(_("Wrong: {answer}", answer=answer), "bad", lines)
 
