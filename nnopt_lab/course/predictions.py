@@ -137,7 +137,7 @@ def _kept(entry: Prediction) -> Note:
     """What is left of a guess after its measurement, whose own card tells the rest."""
     if entry.guess is None:
         return Note(_("Measured without a guess."))
-    return Note(_("Your guess: {guess}", guess=in_unit(entry.guess, entry.unit)))
+    return Note(_("Your guess: {guess}", guess=in_unit(entry.guess, entry.unit)), "guess")
 
 
 def _fixed(name: str, entry: Prediction) -> Card:

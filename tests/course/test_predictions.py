@@ -117,7 +117,7 @@ def test_a_guess_is_changed_in_its_box_until_it_is_measured_and_then_the_box_say
     shown = []
     box.place = SimpleNamespace(update=lambda new, raw: shown.append(new["text/plain"]))
     reveal(NAME, 2)
-    assert shown == ["○ Your guess: 4×"] and repr(predict(NAME)) == shown[0] and noted()["guess"] == 4
+    assert shown == ["≈ Your guess: 4×"] and repr(predict(NAME)) == shown[0] and noted()["guess"] == 4
 
 
 def test_a_box_shows_the_guess_that_was_made_before():
@@ -223,7 +223,7 @@ def test_what_was_measured_without_a_guess_can_be_guessed_once_it_is_forgotten(o
     )
     number.value = "4"
     button.click()
-    assert noted()["guess"] == 4 and repr(predict("guessed")) == "○ Your guess: 3×"
+    assert noted()["guess"] == 4 and repr(predict("guessed")) == "≈ Your guess: 3×"
 
 
 @pytest.mark.parametrize("guess", [None, 2])
@@ -239,7 +239,7 @@ def test_a_notebook_that_holds_the_guess_can_run_again():
     assert predict(NAME, 3).title == f"Your guess: {NAME}"
     for _ in range(2):
         reveal(NAME, 2)
-        assert repr(predict(NAME, 3)) == "○ Your guess: 3×"
+        assert repr(predict(NAME, 3)) == "≈ Your guess: 3×"
 
 
 def test_the_unit_is_there_though_the_measurement_came_first(noted):

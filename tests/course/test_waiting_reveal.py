@@ -65,7 +65,7 @@ def test_the_number_and_the_reason_are_shown_once_a_guess_is_committed_below(not
     assert noted()["guess"] == 3 and noted()["measured"] == 2.125
     assert VIEW not in forms[-1] and f"Predicted and measured: {NAME}" in forms[-1]["text/plain"]
     assert "<svg" in forms[-1]["text/html"] and "It depends." in forms[-1]["text/html"]
-    assert asked[-1]["text/plain"] == "○ Your guess: 3×" and isinstance(reveal(NAME, 2.125), Card)
+    assert asked[-1]["text/plain"] == "≈ Your guess: 3×" and isinstance(reveal(NAME, 2.125), Card)
 
 
 def test_a_guess_in_the_box_above_shows_every_copy_of_the_measurement(noted):
@@ -76,7 +76,7 @@ def test_a_guess_in_the_box_above_shows_every_copy_of_the_measurement(noted):
     number.value = "3"
     button.click()
     assert all("You guessed 3×" in forms[-1]["text/plain"] for forms in copies)
-    assert VIEW not in above[-1] and above[-1]["text/plain"] == "○ Your guess: 3×"
+    assert VIEW not in above[-1] and above[-1]["text/plain"] == "≈ Your guess: 3×"
     assert repr(ledger()).splitlines()[1] == f"{NAME}: guessed 3×, measured 2×"
 
 
@@ -95,7 +95,7 @@ def test_a_form_that_was_passed_over_says_until_when_a_guess_can_be_made():
 
 def test_a_guess_in_code_shows_the_measurement(noted):
     forms = put_on_page(reveal(NAME, 2))
-    assert repr(predict(NAME, 3)) == "○ Your guess: 3×"
+    assert repr(predict(NAME, 3)) == "≈ Your guess: 3×"
     assert "You guessed 3×" in forms[-1]["text/plain"]
 
 
