@@ -69,7 +69,7 @@ class Prediction:
     def verdict(self) -> str:
         """A few words on how good the guess was."""
         if self.disturbed:
-            return _("measurement disturbed")
+            return _("not judged (disturbed)")
         if self.is_noisy:
             return _("too noisy to judge")
         if self.is_inside:

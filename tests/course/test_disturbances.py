@@ -59,9 +59,9 @@ def test_a_disturbed_one_says_so_and_what_to_do_and_is_not_judged(notebook, own_
     low, high = ends
     measured, guessed, disturbed, reason = notebook(*cells, low=low, high=high, busy=busy).lines
     assert measured == f"Measured: 203× (interval {low} to {high})."
-    assert guessed == "You guessed 3×: measurement disturbed." and disturbed.endswith(sentence)
+    assert guessed == "You guessed 3×: not judged (disturbed)." and disturbed.endswith(sentence)
     assert reason == "The reason." and read(own_workspace)["predictions"]["gain"]["disturbed"] is True
-    assert ledger().summary == "1 guess; 1 too noisy to judge" and "measurement disturbed" in ledger()._repr_html_()
+    assert ledger().summary == "1 guess; 1 too noisy to judge" and "not judged (disturbed)" in ledger()._repr_html_()
 
 
 def test_measured_again_on_a_quiet_machine_it_counts(notebook):

@@ -8,6 +8,7 @@ import { make, outputsOf } from './strips.js';
 const WORDS = 'nnopt_waits'; // key of an output's metadata: the button's words (waiting_reveal.py)
 const BELOW = '.nnopt-below > .widget-html:first-child > .widget-html-content';
 const ABOVE = '.nnopt-cover > button', WAITING = '.nnopt-waiting';
+const AGAIN = 'nnopt-leads-again'; // of cells
 const NAMES = /\bpredict\(\s*("[^"\n]*"|'[^'\n]*')/g;
 
 const buttons = new WeakMap(); // by panel
@@ -49,11 +50,14 @@ const count = panel => {
   if (button.textContent !== textContent) Object.assign(button, { textContent, title });
 };
 
-// What leads to a measurement is a link for the keyboard and for a screen reader, too.
-const makeLinks = ({ node }) => {
+// What leads to a measurement is a link for the keyboard and for a screen reader, too. Of neighbours with the same words,
+// one is seen.
+const makeLinks = ({ content: { widgets }, node }) => {
   for (const line of node.querySelectorAll(BELOW)) {
     if (line.role !== 'link') Object.assign(line, { role: 'link', tabIndex: 0 });
   }
+  const leads = widgets.map(cell => Boolean(cell.node.querySelector(BELOW)));
+  widgets.forEach((cell, at) => cell.node.classList.toggle(AGAIN, leads[at] && Boolean(leads[at - 1])));
 };
 
 export const countWaiting = ({ shell }) => {
