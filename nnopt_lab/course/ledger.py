@@ -4,6 +4,7 @@ import html
 import math
 import textwrap
 from dataclasses import dataclass
+from statistics import median
 
 from nnopt_lab.course.cards import WHOLE, inline
 from nnopt_lab.workbench.language import _, counted, translated
@@ -113,18 +114,18 @@ class Ledger:
         noisy = sum(p.is_noisy for p in self.made.values())
         judged = [p for p in self.made.values() if not p.is_noisy]
         inside = sum(p.is_inside for p in judged)
-        factors = sorted(p.factor for p in judged if p.factor is not None and not p.is_in_points)
-        points = sorted(abs(p.guess - p.measured) for p in judged if p.is_in_points)
+        factors = [p.factor for p in judged if p.factor is not None and not p.is_in_points]
+        points = [abs(p.guess - p.measured) for p in judged if p.is_in_points]
         told = [_("{inside} of {count} guesses inside the measured interval", inside=inside, count=len(self.made))]
         if not inside:  # "0 of 1" would discourage
             told = [counted(len(self.made), "{count} guess", "{count} guesses")]
         if noisy:
             told.append(_("{count} too noisy to judge", count=noisy))
         if factors:
-            typical = rounded_factor(factors[len(factors) // 2])
+            typical = rounded_factor(math.exp(median(map(math.log, factors))))
             told.append(_("typically off by a factor of {factor}", factor=typical))
         if points:
-            told.append(_("typically off by {off} points", off=_points(points[len(points) // 2])))
+            told.append(_("typically off by {off} points", off=_points(median(points))))
         return _("; ").join(told)
 
     def plot(self):

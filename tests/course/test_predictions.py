@@ -340,7 +340,7 @@ def test_the_ledger_holds_what_was_guessed_and_measured():
         lines[:2] == ["Your guesses so far, compared with what was measured:", "a: guessed 2 ms, measured 2 ms"]
         and len(lines) == 7
     )
-    assert lines[-1] == "1 of 5 guesses inside the measured interval; typically off by a factor of 4.0"
+    assert lines[-1] == "1 of 5 guesses inside the measured interval; typically off by a factor of 2.0"
     (axes,) = ledger().plot().axes
     assert [label.get_text() for label in axes.get_yticklabels()] == [f"{name}  01" for name in "abcde"]
     told = [text.get_text() for text in axes.texts]
