@@ -89,6 +89,16 @@ def test_a_guess_needs_no_code_and_its_title_is_that_of_its_form(lab, workspace)
     assert alone.get_by_role("button", name="Make your guess").is_visible() and page.errors == []
 
 
+def test_in_a_new_kernel_a_guess_runs_what_it_needs(lab, workspace):
+    (workspace / FILE).unlink(missing_ok=True)
+    loads, asks = map(nbformat.v4.new_code_cell, CELLS[0].split("\n"))
+    asks.metadata[GUESSES] = guesses([NAME])
+    page = lab(write_notebook(workspace / "new.ipynb", [loads, "1 / 0  # nothing needs this", asks]))
+    page.page.get_by_role("button", name="Make your guess").click()
+    page.page.wait_for_function("document.activeElement?.matches('.nnopt-box input')")
+    assert page.outputs("is not defined yet").count() == 0 and page.errors == []
+
+
 def test_enter_on_a_guess_that_was_skipped_leads_to_its_field_not_into_its_code(lab, workspace):
     (workspace / FILE).unlink(missing_ok=True)
     loads, asks = map(nbformat.v4.new_code_cell, CELLS[0].split("\n"))

@@ -1,7 +1,8 @@
 // A button under a cell that only asks for a guess, instead of its code. A press runs the cell, which shows the form.
 
 import { closeCode, codeButton } from './closed.js';
-import { codeCells, make, makeButton, runCells, stripOf } from './strips.js';
+import { runWithNeeded } from './needed.js';
+import { codeCells, make, makeButton, stripOf } from './strips.js';
 import { wantForm } from './verdicts.js';
 
 const GUESSING = 'nnopt-guessing'; // class of a cell with such a strip
@@ -17,7 +18,7 @@ const parts = (panel, cell, words) => {
     content.activeCellIndex = content.widgets.indexOf(cell);
     content.mode = 'command'; // so that the form's field gets the focus
     wantForm(cell);
-    return runCells(panel, [cell]);
+    return runWithNeeded(panel, [cell]);
   };
   const title = make('span', { textContent: titlesIn(words.label) });
   return [title, makeButton(words.button, run), codeButton(cell, words.code, words.tip)];

@@ -5,8 +5,8 @@
   const SECONDS = 2;
   const PARTS = [
     'answers', 'closed', 'contents', 'copies', 'covers', 'earlier', 'ended', 'figures', 'focus', 'folds', 'guesses',
-    'held', 'hints', 'kernels', 'keys', 'outdated', 'questions', 'renewing', 'saving', 'strips', 'tasks', 'tries',
-    'units', 'verdicts', 'waits'
+    'held', 'hints', 'kernels', 'keys', 'needed', 'outdated', 'questions', 'renewing', 'saving', 'strips', 'tasks',
+    'tries', 'units', 'verdicts', 'waits'
   ];
   const STYLE = new URL('course.css', HERE);
 

@@ -2,7 +2,8 @@
 
 import { closeCode, codeButton } from './closed.js';
 import { noteChecked } from './earlier.js';
-import { buttonOf, codeCells, idle, makeButton, runCells, stripOf } from './strips.js';
+import { runWithNeeded } from './needed.js';
+import { buttonOf, codeCells, makeButton, stripOf } from './strips.js';
 import { scrollBack, showVerdict } from './verdicts.js';
 
 export const COMMAND = 'nnopt-lab:check';
@@ -48,30 +49,12 @@ const topBefore = cell => {
   return Math.abs(last - top) < 1 ? first : top;
 };
 
-const NEEDED = '[data-commandlinker-command="nnopt-lab:run-above-and-this"]'; // of skipped_cells.py
-
-// The cells that a check's card says it needs, in a kernel in which they have not run; none if it is not known which.
-const neededFor = ({ widgets }, check) => {
-  const buttons = [...check.node.querySelectorAll(NEEDED)];
-  const ids = buttons.flatMap(({ dataset }) => JSON.parse(dataset.commandlinkerArgs).cells ?? []);
-  return widgets.filter(({ model }) => ids.includes(model.id));
-};
-
-// A try in a new kernel is one press, too.
-const runTry = async (panel, cell, check) => {
-  await runCells(panel, check ? [cell, check] : [cell]);
-  const needed = check ? neededFor(panel.content, check) : [];
-  if (!needed.length) return;
-  await idle(panel);
-  await runCells(panel, [...needed, cell, check]);
-};
-
 const tryOnce = async (panel, cell) => {
   const check = checkOf(panel.content, cell);
   if (running.has(cell)) return;
   running.add(cell);
   const end = showRunning(panel, cell), top = topBefore(cell);
-  await runTry(panel, cell, check);
+  await runWithNeeded(panel, check ? [cell, check] : [cell]);
   end();
   running.delete(cell);
   if (!check) return;
@@ -132,7 +115,7 @@ const current = app => {
 const runOnce = async (panel, cell) => {
   const focused = document.activeElement;
   if (focused?.matches('input') && cell.node.contains(focused)) return; // Enter has committed what is in the field
-  await runCells(panel, [cell]);
+  await runWithNeeded(panel, [cell]);
   showVerdict(panel.content, cell);
 };
 
