@@ -4,6 +4,8 @@ import { idle, runCells } from './strips.js';
 
 const BUTTONS = '[data-commandlinker-command="nnopt-lab:run-above-and-this"]'; // of skipped_cells.py
 
+const READYING = 'nnopt-readying'; // class of a cell whose card is about to make way
+
 // The cells that the card of a cell that has failed says it needs.
 const neededFor = ({ widgets }, { node }) => {
   const buttons = [...node.querySelectorAll(BUTTONS)];
@@ -13,8 +15,10 @@ const neededFor = ({ widgets }, { node }) => {
 
 export const runWithNeeded = async (panel, cells) => {
   await runCells(panel, cells);
-  const needed = neededFor(panel.content, cells.at(-1));
+  const last = cells.at(-1), needed = neededFor(panel.content, last);
   if (!needed.length) return;
+  last.node.classList.add(READYING);
   await idle(panel);
   await runCells(panel, [...needed, ...cells]);
+  last.node.classList.remove(READYING);
 };
