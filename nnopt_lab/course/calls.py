@@ -20,7 +20,7 @@ from nnopt_lab.course.failed_cells import failed_card
 from nnopt_lab.course.following import follow_cells, stay
 from nnopt_lab.course.help import HINTS, HelpCard, take_hint, titled_hint
 from nnopt_lab.course.input_rows import input_rows
-from nnopt_lab.course.kept import kept_lines
+from nnopt_lab.course.kept import kept_lines, points_of
 from nnopt_lab.course.lesson import lessons
 from nnopt_lab.course.lesson_card import lesson_card
 from nnopt_lab.course.notes import note
@@ -95,7 +95,12 @@ def check(id: str, answer) -> Card:
     record.note_attempt("exercises", id, verdict.passed, exercise.points, answered=answered)
     share_log.note(exercise.lesson, id if answered else "", mistakes.of_verdict(exercise, verdict))
     start_page.follow(workspace(), exercise.lesson if answered else "")
-    return _passed_card(exercise, answer) if verdict.passed else _open_card(exercise, verdict)
+    if verdict.passed:
+        return _passed_card(exercise, answer)
+    card = _open_card(exercise, verdict)
+    if card.mood == "bad":
+        _mistakes[id] = card.lines[0]
+    return card
 
 
 def yours_or_ours(id: str):
@@ -121,7 +126,7 @@ def yours_or_ours(id: str):
 
 
 def _library_instead(exercise: Exercise) -> str:
-    if record.read(workspace())["exercises"].get(exercise.id, {}).get("points"):
+    if points_of("exercises", exercise.id):
         return _(
             "From here on, `{name}` is the library's: your present version has not passed its check.",
             name=exercise.name,
@@ -252,10 +257,8 @@ def _open_card(exercise, verdict: Verdict) -> Card:
         again = Message("Write that part yourself; if it is an exercise, solve that one first and run its cells again.")
         lines = [translated(joined(verdict.mistake, again))]
     else:
-        earned = record.read(workspace())["exercises"].get(exercise.id, {}).get("points", 0)
-        title, mood = _not_yet(earned, which), "bad"
-        _mistakes[exercise.id] = _without_repetition(verdict)
-        lines = [_mistakes[exercise.id], *shown]
+        title, mood = _not_yet(points_of("exercises", exercise.id), which), "bad"
+        lines = [_without_repetition(verdict), *shown]
     lines.append(_('`hint("{id}")` helps.', id=exercise.id))
     return HelpCard(title, mood, tuple(lines), folds, exercise=exercise.id)
 

@@ -61,7 +61,7 @@ def _counting_covers() -> str:
 
 
 def _counting_waits() -> str:
-    """Three lines: for one guess, for several, with {count} in the place of their number, and the tooltip."""
+    """Three lines: the button's text for one guess, its text for {count} guesses, and its tooltip."""
     several = _("≈ {count} guesses wait", count="{count}")
     return "\n".join((_("≈ 1 guess waits"), several, _("Go to the next guess that waits")))
 

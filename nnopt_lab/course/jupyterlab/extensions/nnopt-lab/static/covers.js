@@ -39,7 +39,7 @@ const hasHidden = (model, waits) => outputsOf(model).some(({ data, type }) =>
   type !== 'error' && !(waits && isCard(data)));
 
 // The words of waiting_reveal.py: for one result, and, of a cell that has run, for several.
-const worded = (words, count) => {
+export const worded = (words, count) => {
   const [one, several = one] = words.split('\n');
   return count > 1 ? several.replace('{count}', count) : one;
 };

@@ -2,6 +2,7 @@
 // measurement leaves where its guess was asked before, and the one in the place of the results that it hides.
 
 import { bringToCell } from './contents.js';
+import { worded } from './covers.js';
 import { fieldOf } from './focus.js';
 import { make, outputsOf } from './strips.js';
 
@@ -37,27 +38,25 @@ const next = panel => {
   return waiting.find(cell => content.widgets.indexOf(cell) > content.activeCellIndex) ?? waiting[0];
 };
 
-const worded = (words, count) => {
-  const [one, several, title] = words.split('\n');
-  return { textContent: count > 1 ? several.replace('{count}', count) : one, title };
-};
-
 const count = panel => {
   const words = panel.content.widgets.flatMap(wordsIn), { widget, button } = buttons.get(panel);
   widget.setHidden(!words.length);
   if (!words.length) return;
-  const { textContent, title } = worded(words[0], words.length);
+  const textContent = worded(words[0], words.length), [, , title] = words[0].split('\n');
   if (button.textContent !== textContent) Object.assign(button, { textContent, title });
 };
 
 // What leads to a measurement is a link for the keyboard and for a screen reader, too. Of neighbours with the same words,
 // one is seen.
 const makeLinks = ({ content: { widgets }, node }) => {
+  const leads = new Set(); // the cells' nodes
   for (const line of node.querySelectorAll(BELOW)) {
     if (line.role !== 'link') Object.assign(line, { role: 'link', tabIndex: 0 });
+    leads.add(line.closest('.jp-Cell'));
   }
-  const leads = widgets.map(cell => Boolean(cell.node.querySelector(BELOW)));
-  widgets.forEach((cell, at) => cell.node.classList.toggle(AGAIN, leads[at] && Boolean(leads[at - 1])));
+  widgets.forEach((cell, at) => {
+    cell.node.classList.toggle(AGAIN, leads.has(cell.node) && leads.has(widgets[at - 1]?.node));
+  });
 };
 
 export const countWaiting = ({ shell }) => {
